@@ -15,8 +15,9 @@ from services.inference.bento.app_factory import AppFactory
 from services.inference.bento.schemas import TASK_REPORT
 from services.inference.bento.unread_request import UnreadRequest, to_starlette
 from services.inference.die_with_parent import die_with_parent
-from services.inference.http.app import InferenceApp, Scope, Send
+from services.inference.http.app import InferenceApp
 from services.inference.http.body import Receive
+from services.inference.http.response import Asgi, Scope, Send
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
@@ -96,7 +97,10 @@ def _use_protocol(protocol: str) -> None:
 
 
 class BentoMLAdapter:
-    """Starts and stops our server with the process, and sends each request to our application or to BentoML's."""
+    """Starts and stops our server with the process, and sends each request to our application or to BentoML's.
+
+    The access check is before both, so there is no request that it has not seen, except those that the fast path answers.
+    """
 
     app: InferenceApp
     tasks: TaskHandlers
@@ -104,13 +108,20 @@ class BentoMLAdapter:
 
     def __init__(self, *, in_front: bool) -> None:
         self._in_front = in_front
+        self._checked: Asgi  # from the start of the server on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http" and self._in_front and not _is_bentomls(scope["path"]):
-            await self.app(scope, receive, send)
+        if scope["type"] == "http":
+            await self._checked(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
+        else:  # no route has a WebSocket
+            await send({"type": "websocket.close"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._in_front and not _is_bentomls(scope["path"]):
+            await self.app(scope, receive, send)
         else:
             await self.bentoml(scope, receive, send)
 
@@ -137,6 +148,7 @@ class BentoMLAdapter:
                 certificate = server_certificate(TlsSettings())
                 server = build(InferenceSettings(), HomeostatSettings(), certificate)
                 self.app, self.tasks = server.app, server.tasks
+                self._checked = server.check_access(self._answer)
                 # uvicorn hands this state to each connection (ASGI's lifespan state).
                 scope["state"] |= {STATE: server.hot, CERTIFICATE: certificate}
                 await server.start()

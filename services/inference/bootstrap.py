@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry
 from services.inference.declared_precision import DeclaredForms
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.http.app import InferenceApp
+from services.inference.http.refusals import Refusals
+from services.inference.http.response import Asgi
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.isolation.process_pool import IsolatedProcessPool
 from services.inference.isolation.program_files import ProgramFiles
@@ -46,7 +48,11 @@ from services.inference.tracing.span_queue import SpanQueue
 from services.inference.workers.gpu_choice import gpu_of_worker
 from services.inference.workers.peers import Alone, Peers, SeveralProcesses
 from services.inference.workers.registration import WorkerRegistration, parent_of_this_process, shared_folder
+from shared.access.authenticator import open_authenticator
+from shared.access.oidc.settings import OidcSettings
+from shared.access.route_table import RouteTable
 from shared.contracts.prediction_id import PredictionIds
+from shared.http.access_check import AccessCheck
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
 from shared.settings import HomeostatSettings
@@ -59,12 +65,16 @@ T = TypeVar("T")
 
 
 class InferenceServer:
-    """A server process: the application, its fast path (None: switched off) and its background work."""
+    """A server process: the application, its fast path (None: switched off) and its background work.
+
+    `check_access` puts the access check before an application.
+    """
 
     def __init__(
         self,
         app: InferenceApp,
         hot: HotRequests | None,
+        check_access: Callable[[Asgi], Asgi],
         tasks: TaskHandlers,
         runner: TaskRunner,
         watcher: ReleaseWatcher,
@@ -77,6 +87,7 @@ class InferenceServer:
     ) -> None:
         self.app = app
         self.hot = hot
+        self.check_access = check_access
         self.tasks = tasks
         self._runner = runner
         self._watcher = watcher
@@ -124,6 +135,7 @@ def build(
         "ignore", message="(overflow|invalid value) encountered in (cast|dot|reduce)", category=RuntimeWarning
     )
     _one_log()
+    authenticator = open_authenticator(shared, settings.host, OidcSettings.read())
     registration = None
     if settings.workers > 1:
         registration = WorkerRegistration.take(shared_folder(), parent_of_this_process())
@@ -258,11 +270,21 @@ def build(
         tracing=tracing,
     )
     tasks, runner = assemble_tasks(settings, shared.home / "tasks", pool, predictor, metrics)
-    hot = make_fast_path(settings, slots, predictor, metrics, tracing) if settings.fast_path else None
+    hot = None
+    if settings.fast_path:
+        hot = make_fast_path(settings, slots, predictor, metrics, tracing, authenticator=authenticator)
+    check_access = partial(
+        AccessCheck,
+        routes=RouteTable.of("inference"),
+        authenticator=authenticator,
+        refuse=Refusals(metrics),
+    )
     # Objects made so far live as long as the process: exclude them from garbage collection under load.
     gc.collect()
     gc.freeze()
-    return InferenceServer(app, hot, tasks, runner, watcher, pool, predictor, spool, peers, isolated, spans)
+    return InferenceServer(
+        app, hot, check_access, tasks, runner, watcher, pool, predictor, spool, peers, isolated, spans
+    )
 
 
 def _memory_meter(gpu: Gpu | None) -> MemoryMeter:

@@ -94,6 +94,10 @@ class InferenceMetrics(Collector):
         self._request(model, version, outcome).observe(seconds)
         self._errors[str(status)] += 1
 
+    def no_access(self, status: int) -> None:
+        """A request was refused before it was read: no valid credentials (401), no permission (403), or too many (429)."""
+        self._errors[str(status)] += 1
+
     def outcomes(self, model: str, count: int) -> None:
         """Outcomes were accepted."""
         self._outcomes[model] += count

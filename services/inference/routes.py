@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from services.inference.fast_path.admission import Admission
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.http.app import Find, Handler, InferenceApp
 from services.inference.http.body import BodyReader
@@ -30,6 +31,7 @@ from services.inference.tasks.store import TaskStore
 from services.inference.tasks.upload import UploadReader
 from services.inference.tracing.request_trace import Tracing
 from services.inference.workers.peers import Alone, Peers
+from shared.access.authenticator import Authenticator
 from shared.contracts.prediction_id import PredictionIds
 from shared.contracts.release import Release
 from shared.http.open_files import raise_file_limit
@@ -127,12 +129,15 @@ def make_fast_path(
     predictor: Predictor,
     metrics: InferenceMetrics,
     tracing: Tracing | None = None,
+    *,
+    authenticator: Authenticator,
 ) -> HotRequests:
-    """The fast path with the limits of the ordinary one."""
+    """The fast path with the limits and the callers of the ordinary one."""
     return HotRequests(
         slots,
         predictor,
         metrics,
+        Admission(authenticator),
         maximum_rows=settings.maximum_rows,
         maximum_body_bytes=settings.maximum_body_bytes,
         maximum_buffered_bytes=settings.maximum_buffered_bytes,

@@ -14,6 +14,7 @@ import numpy as np
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.fast_path.request_groups import Reply
 from services.inference.routes import make_fast_path
+from tests.fakes.api_keys import ANYONE
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.tensor_model import SIZE
 
@@ -57,7 +58,9 @@ def ask(server: InferenceServer, *iterations: Sequence[Body]) -> list[list[Reply
     """The answers to bodies that arrive in one iteration of the loop, iteration by iteration."""
 
     async def asking() -> list[list[Reply | str]]:
-        hot = make_fast_path(server.settings, server.slots, server.predictor, server.metrics)
+        hot = make_fast_path(
+            server.settings, server.slots, server.predictor, server.metrics, authenticator=ANYONE
+        )
         found = []
         for bodies in iterations:
             answers: list[Reply | str | None] = [None] * len(bodies)

@@ -12,7 +12,12 @@ import uvicorn
 
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.fast_path.protocol import STATE
+from services.inference.http.refusals import Refusals
 from services.inference.routes import make_fast_path
+from shared.access.authenticator import Authenticator
+from shared.access.route_table import RouteTable
+from shared.http.access_check import AccessCheck
+from tests.fakes.api_keys import ANYONE
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
 from tests.waiting import bound
@@ -21,12 +26,28 @@ from tests.waiting import bound
 class SocketServer(InferenceServer):
     """Serves in a thread of its own until `stop`."""
 
-    def __init__(self, toys: ToyStore, *, fast: bool, keep_alive: int = 5, **settings: Any) -> None:
+    def __init__(
+        self,
+        toys: ToyStore,
+        *,
+        fast: bool,
+        keep_alive: int = 5,
+        authenticator: Authenticator = ANYONE,
+        address: str = "127.0.0.1",
+        **settings: Any,
+    ) -> None:
         super().__init__(toys, **settings)
+        self._authenticator = authenticator
+        self._checked = AccessCheck(
+            self.app,
+            routes=RouteTable.of("inference"),
+            authenticator=authenticator,
+            refuse=Refusals(self.metrics),
+        )
         self.hot: HotRequests | None = None
         self.ordinary_requests: list[str] = []
         self._fast = fast
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((address, 0))
         self.address: tuple[str, int] = self._listener.getsockname()
         config = uvicorn.Config(
             self._asgi,
@@ -67,11 +88,18 @@ class SocketServer(InferenceServer):
     async def _asgi(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             self.ordinary_requests.append(scope["path"])
-            await self.app(scope, receive, send)
+            await self._checked(scope, receive, send)
             return
         await receive()
         if self._fast:
-            self.hot = make_fast_path(self.settings, self.slots, self.predictor, self.metrics, self.tracing)
+            self.hot = make_fast_path(
+                self.settings,
+                self.slots,
+                self.predictor,
+                self.metrics,
+                self.tracing,
+                authenticator=self._authenticator,
+            )
             self.hot.start_sweeping()
             scope["state"][STATE] = self.hot
         await send({"type": "lifespan.startup.complete"})

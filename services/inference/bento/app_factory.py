@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
 from services.inference.bento.unread_request import to_starlette
-from services.inference.http.app import Asgi
+from services.inference.http.response import Asgi
 from services.inference.tasks.handlers import Answer, TaskHandlers
 
 _PAGE_WITH_TRACKER = frozenset({"index", "assets", "static_content"})

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from shared.access.grant import Grant
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -53,31 +56,35 @@ class HeaderLayout:
     """A header block of a request for predictions. `model`: of the path; None for `/predict`.
 
     `pattern` matches the block; group `length` is the length of the body, group `head` that of its JSON head (0: none).
+    `grant`: of its credentials; None if it has none.
     """
 
     pattern: re.Pattern[bytes]
     model: str | None
     length: int
     head: int
+    grant: Grant | None
 
     def read(self, data: bytes) -> RequestHead | None:
         """What the header block at the start of `data` says; None if it has another layout."""
         match = self.pattern.match(data)
         if match is None:
             return None
-        return RequestHead(
-            bytes(match[0]), self.model, int(match[self.length]), int(match[self.head]) if self.head else None
-        )
+        head_bytes = int(match[self.head]) if self.head else None
+        return RequestHead(bytes(match[0]), self.model, int(match[self.length]), head_bytes, self.grant)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A header block, and what it says: the model of the path (None: `/predict`), and lengths of the body and its JSON head."""
+    """A header block, and what it says: the model of the path (None: `/predict`), lengths of the body and its JSON head, and
+    what its credentials permit (None: it has none).
+    """
 
     block: bytes
     model: str | None
     body_bytes: int
     head_bytes: int | None
+    grant: Grant | None
 
 
 class HeaderLayouts:
@@ -94,10 +101,10 @@ class HeaderLayouts:
         layout = self._layouts.get(_DIGITS.sub(b"0", data[:end])) if end > 0 else None
         return layout if layout is not None and layout.pattern.match(data) else None
 
-    def learn(self, data: bytes, url: bytes, headers: Headers) -> HeaderLayout | None:
+    def learn(self, data: bytes, url: bytes, headers: Headers, grant: Grant | None) -> HeaderLayout | None:
         """Remember the block at the start of `data`, which llhttp parsed as a POST of HTTP/1.1 that keeps the connection.
 
-        None if something about it is not plain: then every such request goes the ordinary way.
+        `grant`: of its credentials. None if something about it is not plain: then every such request goes the ordinary way.
         """
         end = data.find(_END, 0, _MAX_BLOCK_BYTES)
         lines = data[:end].split(b"\r\n") if end > 0 else []
@@ -111,15 +118,24 @@ class HeaderLayouts:
         if found is None:
             return None
         pattern, groups = found
-        layout = HeaderLayout(
-            pattern, None if infer is None else infer[1], groups[LENGTH], groups.get(HEAD_LENGTH, 0)
-        )
+        model = None if infer is None else infer[1]
+        layout = HeaderLayout(pattern, model, groups[LENGTH], groups.get(HEAD_LENGTH, 0), grant)
         if not pattern.match(data):
             return None
         if len(self._layouts) >= _MAX_LAYOUTS:
             self._layouts.clear()
         self._layouts[_DIGITS.sub(b"0", data[:end])] = layout
         return layout
+
+
+def is_plain_post(parser: Any) -> bool:
+    """Whether llhttp has parsed the headers of a POST of HTTP/1.1 that keeps the connection."""
+    return (
+        parser.get_method() == b"POST"
+        and parser.get_http_version() == "1.1"
+        and bool(parser.should_keep_alive())
+        and not parser.should_upgrade()
+    )
 
 
 def _pattern(lines: list[bytes], headers: Headers) -> tuple[re.Pattern[bytes], dict[bytes, int]] | None:

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from services.inference.fast_path.header_layout import HeaderLayouts
+from services.inference.fast_path.admission import Admission
+from services.inference.fast_path.header_layout import HeaderLayout, HeaderLayouts, Headers
 from services.inference.fast_path.infer_plan import InferPlan
 from services.inference.fast_path.infer_reader import InferReader, Write
 from services.inference.fast_path.number_array import NumberArrays
@@ -63,6 +64,7 @@ class HotRequests:
         slots: Slots[Servable],
         predictor: Predictor,
         metrics: InferenceMetrics,
+        admission: Admission,
         *,
         maximum_rows: int,
         maximum_body_bytes: int,
@@ -71,7 +73,8 @@ class HotRequests:
         maximum_connections: int = 50_000,
         tracing: Tracing | None = None,
     ) -> None:
-        """`tracing`: decides which requests the ordinary path answers to trace them."""
+        """`admission`: who may be answered here. `tracing`: decides which requests the ordinary path answers to trace them."""
+        self.admission = admission
         self.layouts = HeaderLayouts()
         self.maximum_body_bytes = maximum_body_bytes
         self.maximum_buffered_bytes = maximum_buffered_bytes
@@ -81,8 +84,8 @@ class HotRequests:
         self.maximum_connections = maximum_connections
         self.connections: dict[Connection, None] = {}  # in order of time
         # uvicorn's, and with them the beginnings of replies, by their own header lines.
-        self.default_headers: Sequence[tuple[bytes, bytes]] = ()
-        self.reply_heads: dict[bytes, bytes] = {}
+        self._default_headers: Sequence[tuple[bytes, bytes]] = ()
+        self._reply_heads: dict[bytes, bytes] = {}
         self._slots = slots
         self._predictor = predictor
         self._metrics = metrics
@@ -100,6 +103,25 @@ class HotRequests:
             oldest = next((one for one in self.connections if one.give_way()), None)
             if oldest is not None:
                 del self.connections[oldest]
+
+    def learn(self, data: bytes, url: bytes, headers: Headers, *, anonymous: bool) -> HeaderLayout | None:
+        """Remember the header block at the start of `data`, if requests with it may be answered here; `anonymous`: also without
+        credentials.
+        """
+        has_credentials, grant = self.admission.of_credentials(headers)
+        if grant is None and (has_credentials or not anonymous):
+            return None
+        return self.layouts.learn(data, url, headers, grant)
+
+    def reply_head(self, headers: bytes, default: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """A reply up to the length of its body. The `default` headers, those that uvicorn adds, change once a second."""
+        if self._default_headers is not default:
+            self._default_headers, self._reply_heads = default, {}
+        head = self._reply_heads.get(headers)
+        if head is None:
+            lines = b"".join(b"%b: %b\r\n" % header for header in default)
+            head = self._reply_heads[headers] = b"HTTP/1.1 200 OK\r\n%b%bcontent-length: " % (lines, headers)
+        return head
 
     def start_sweeping(self) -> None:
         """Look at all connections from now on, on the running loop."""

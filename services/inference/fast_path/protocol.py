@@ -4,10 +4,12 @@
 2. A header block that is known (`HeaderLayouts`) and a complete body are a request; `HotRequests` takes it or not.
 3. Everything else is fed to uvicorn's parser, byte for byte, and becomes an ASGI request: also the header blocks that are new,
    slow bodies, and requests that turn out to be wrong.
-4. When the server stops, what arrives is answered with `Connection: close`; a connection is closed once it has been quiet.
+4. Who sent a request is known from its header block (`Admission`): one whose credentials permit no predictions, or no more this
+   second, is fed to the parser, too. The ordinary path refuses it.
+5. When the server stops, what arrives is answered with `Connection: close`; a connection is closed once it has been quiet.
 
 uvicorn's timers per request are replaced by one sweep over all connections, which also closes those whose headers do not come:
-uvicorn waits for them for ever.
+uvicorn waits for them for ever. It also closes those that send the body of a refused request too slowly.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.inference.fast_path.header_layout import HeaderLayout, RequestHead
+from services.inference.fast_path.header_layout import HeaderLayout, RequestHead, is_plain_post
 from services.inference.fast_path.header_limit import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
 from services.inference.fast_path.request_groups import Reply
@@ -47,6 +49,8 @@ class FastProtocol(HttpToolsProtocol):
         self._reserved = 0
         self._idle_since = 0.0
         self._headers_until = 0.0  # 0: none are due
+        self._unread_until = 0.0  # of a body whose request is answered; 0: there is none
+        self._takes_anonymous = False
         self._header_limit = HeaderLimit()
         self._draining = False
         self._quiet: asyncio.TimerHandle | None = None
@@ -56,6 +60,7 @@ class FastProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self._hot is not None:
             self._hot.add(self)
+            self._takes_anonymous = self._hot.admission.without_credentials(self.server)
             self._headers_until = (self.connected_at or self.loop.time()) + self._hot.receive_seconds
             if self._hot.draining:
                 self.shutdown()
@@ -113,6 +118,8 @@ class FastProtocol(HttpToolsProtocol):
             if not self._between_messages and not self.transport.is_closing():
                 self.transport.write(SLOW_HEADERS)
             self.transport.close()
+        elif self._unread_until and now > self._unread_until and not self._is_answering():
+            self.transport.close()
 
     def give_way(self) -> bool:
         """Close the connection if headers are due, of its first request or of one that has begun; whether it was closed."""
@@ -154,8 +161,9 @@ class FastProtocol(HttpToolsProtocol):
         """The header block is parsed: it can be known from now on."""
         self._headers_until = 0.0
         data, self._learning = self._learning, b""
-        if data and self._hot is not None and self._is_plain_post():
-            self._layout = self._hot.layouts.learn(data, self.url, self.headers) or self._layout
+        if data and self._hot is not None and is_plain_post(self.parser):
+            learned = self._hot.learn(data, self.url, self.headers, anonymous=self._takes_anonymous)
+            self._layout = learned or self._layout
         super().on_headers_complete()
         if self._draining and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -163,11 +171,14 @@ class FastProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._between_messages = True
+        self._unread_until = 0.0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The ordinary path has answered."""
         super().on_response_complete()
+        if self._hot is not None and not self._between_messages:
+            self._unread_until = self.loop.time() + self._hot.receive_seconds
         if self._draining:
             self._close_when_quiet()
 
@@ -196,6 +207,8 @@ class FastProtocol(HttpToolsProtocol):
             self._expected_bytes = end
             self._partial_until = self.loop.time() + hot.receive_seconds / SWEEPS
             return True
+        if head.grant is not None and not head.grant.take():
+            return False
         if len(data) > end:
             self._waiting += data[end:]
             data = data[:end]
@@ -219,6 +232,9 @@ class FastProtocol(HttpToolsProtocol):
             if layout is None:
                 return None
             self._layout, head = layout, layout.read(data)
+        # Another connection may have learned the layout, to an address where credentials are not needed.
+        if head is not None and head.grant is None and not self._takes_anonymous:
+            return None
         return head
 
     def _take_partial(self) -> None:
@@ -235,6 +251,8 @@ class FastProtocol(HttpToolsProtocol):
     def _answer(self, reply: Reply | None) -> None:
         """Send the reply, or feed the request to the parser; then go on with what came after it."""
         request, self._request = self._request, b""
+        if reply is None and self._head is not None and self._head.grant is not None:
+            self._head.grant.give_back()  # the ordinary path counts it
         transport = self.transport
         if transport.is_closing():
             return
@@ -245,7 +263,8 @@ class FastProtocol(HttpToolsProtocol):
             self.server_state.total_requests += 1
             end = b"\r\nconnection: close\r\n\r\n" if self._draining else b"\r\n\r\n"
             body = reply.body
-            transport.write(b"%b%d%b%b" % (self._reply_head(reply.headers), len(body), end, body))
+            head = cast(HotRequests, self._hot).reply_head(reply.headers, self.server_state.default_headers)
+            transport.write(b"%b%d%b%b" % (head, len(body), end, body))
             if self._draining:
                 transport.close()
                 return
@@ -255,26 +274,6 @@ class FastProtocol(HttpToolsProtocol):
             self._waiting.clear()
             self.flow.resume_reading()
             self.data_received(data)
-
-    def _reply_head(self, headers: bytes) -> bytes:
-        """Everything before the length of the body. The lines that uvicorn adds change once a second."""
-        hot, default = cast(HotRequests, self._hot), self.server_state.default_headers
-        if hot.default_headers is not default:
-            hot.default_headers, hot.reply_heads = default, {}
-        head = hot.reply_heads.get(headers)
-        if head is None:
-            lines = b"".join(b"%b: %b\r\n" % header for header in default)
-            head = hot.reply_heads[headers] = b"HTTP/1.1 200 OK\r\n%b%bcontent-length: " % (lines, headers)
-        return head
-
-    def _is_plain_post(self) -> bool:
-        parser = self.parser
-        return (
-            parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
-            and bool(parser.should_keep_alive())
-            and not parser.should_upgrade()
-        )
 
     def _is_idle(self) -> bool:
         return self._between_messages and not self._expected_bytes and not self._is_answering()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from services.inference.http.body import BodyReader, ClientGone, Receive
 from services.inference.http.error_bodies import in_form_of
 from services.inference.http.request import Request
-from services.inference.http.response import Response, from_error
+from services.inference.http.response import Response, Scope, Send, from_error, send_response
 from services.inference.metrics import InferenceMetrics
 from services.inference.tracing.request_trace import Tracing, current_trace
 from shared.errors import CallerError, OperatorError
@@ -18,11 +17,8 @@ from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handler = Callable[[Request], Awaitable[Response]]
 Find = Callable[[str, str], Handler | None]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class InferenceApp:
@@ -56,7 +52,7 @@ class InferenceApp:
         """Serve one request."""
         response = await self.respond(scope, receive)
         if response is not None:
-            await _send(send, response, head_only=scope["method"] == "HEAD")
+            await send_response(send, response, head_only=scope["method"] == "HEAD")
 
     async def respond(self, scope: Scope, receive: Receive) -> Response | None:
         """The response to one request; None if the client is gone."""
@@ -135,9 +131,3 @@ class InferenceApp:
 
 async def _not_found(request: Request) -> Response:
     return from_error(no_route(request.path))
-
-
-async def _send(send: Send, response: Response, *, head_only: bool) -> None:
-    headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head_only else response.body})

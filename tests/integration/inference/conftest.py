@@ -35,9 +35,14 @@ class InferenceProcess:
         served: str = "services.inference.service:InferenceService",
         folder: Path = ROOT,
         certificates: CertificateFolder | None = None,
+        key: str = "",
+        options: tuple[str, ...] = (),
         **environment: str,
     ) -> None:
-        """`served`: what `bentoml serve` is given, in `folder`. `certificates`: it has TLS."""
+        """`served`: what `bentoml serve` is given, in `folder`, with `options`. `certificates`: it has TLS.
+
+        `key`: what `http` sends with every request.
+        """
         self.home = home
         self._scheme = "http" if certificates is None else "https"
         self._trusted = ssl.create_default_context(cafile=certificates.ca) if certificates else True
@@ -46,6 +51,8 @@ class InferenceProcess:
             environment["HOMEOSTAT_TLS_KEY"] = str(certificates.server_key)
         self._served = served
         self._folder = folder
+        self._options = options
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._environment = {
             **os.environ,
             "HOMEOSTAT_HOME": str(home),
@@ -67,14 +74,16 @@ class InferenceProcess:
         ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--port", str(self.port)],
+                [*command, "--port", str(self.port), *self._options],
                 cwd=self._folder,
                 env=self._environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self.http = httpx.Client(base_url=self.url, timeout=bound(20), verify=self._trusted)
+        self.http = httpx.Client(
+            base_url=self.url, headers=self._headers, timeout=bound(20), verify=self._trusted
+        )
 
     def worker(self) -> psutil.Process:
         """The process that answers: the one with the most memory below ours."""

@@ -25,7 +25,7 @@ def parsed(*lines: bytes) -> Headers:
 def test_learned_block_is_found_with_any_length() -> None:
     layouts = HeaderLayouts()
     assert layouts.find(BLOCK) is None
-    assert layouts.learn(BLOCK, URL, HEADERS) is not None
+    assert layouts.learn(BLOCK, URL, HEADERS, None) is not None
     for length in (b"12", b"7", b"4096", b"0012"):
         data = BLOCK.replace(b": 12", b": " + length) + b"{}"
         layout = layouts.find(data)
@@ -43,7 +43,7 @@ def test_length_of_json_head_is_found_wherever_it_is() -> None:
         (b"inference-header-content-length:30", b"content-length:\t90 "),
     ):
         data = block(*lines)
-        layout = HeaderLayouts().learn(data, URL, parsed(*lines))
+        layout = HeaderLayouts().learn(data, URL, parsed(*lines), None)
         assert layout is not None
         head = layout.read(data)
         assert head is not None
@@ -67,7 +67,7 @@ def test_length_of_json_head_is_found_wherever_it_is() -> None:
 )
 def test_any_other_difference_is_unknown(change: tuple[bytes, bytes]) -> None:
     layouts = HeaderLayouts()
-    layouts.learn(BLOCK, URL, HEADERS)
+    layouts.learn(BLOCK, URL, HEADERS, None)
     assert layouts.find(BLOCK.replace(*change)) is None
 
 
@@ -87,7 +87,7 @@ def test_any_other_difference_is_unknown(change: tuple[bytes, bytes]) -> None:
 )
 def test_headers_with_a_meaning_are_not_learned(line: bytes) -> None:
     lines = (b"Host: a", b"Content-Length: 12", line)
-    assert HeaderLayouts().learn(block(*lines), URL, parsed(*lines)) is None
+    assert HeaderLayouts().learn(block(*lines), URL, parsed(*lines), None) is None
 
 
 @pytest.mark.parametrize(
@@ -102,20 +102,20 @@ def test_headers_with_a_meaning_are_not_learned(line: bytes) -> None:
 )
 def test_other_paths_are_not_learned(url: bytes) -> None:
     lines = (b"Content-Length: 12",)
-    assert HeaderLayouts().learn(block(*lines, url=url), url, parsed(*lines)) is None
+    assert HeaderLayouts().learn(block(*lines, url=url), url, parsed(*lines), None) is None
 
 
 def test_block_that_the_parser_saw_differently_is_not_learned() -> None:
     layouts = HeaderLayouts()
-    assert layouts.learn(BLOCK, URL, HEADERS[:2]) is None
-    assert layouts.learn(BLOCK, URL, [*HEADERS[:2], (b"user-agent", b"y")]) is None
-    assert layouts.learn(BLOCK, b"/predict", HEADERS) is None
+    assert layouts.learn(BLOCK, URL, HEADERS[:2], None) is None
+    assert layouts.learn(BLOCK, URL, [*HEADERS[:2], (b"user-agent", b"y")], None) is None
+    assert layouts.learn(BLOCK, b"/predict", HEADERS, None) is None
 
 
 def test_number_of_layouts_is_bounded() -> None:
     layouts = HeaderLayouts()
     blocks = [block(b"Host: " + b"a" * size, b"Content-Length: 1") for size in range(1, 400)]
     for one in blocks:
-        layouts.learn(one, URL, parsed(*one.split(b"\r\n")[1:-2]))
+        layouts.learn(one, URL, parsed(*one.split(b"\r\n")[1:-2]), None)
     known = sum(layouts.find(one) is not None for one in blocks)
     assert 0 < known <= 256

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from services.inference.routes import make_fast_path
+from tests.fakes.api_keys import ANYONE
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ToyStore
 
@@ -32,7 +33,9 @@ def test_sweep_of_many_connections_lets_others_in_between(toys: ToyStore) -> Non
 
     async def sweep() -> list[SlowConnection]:
         server = InferenceServer(toys)
-        hot = make_fast_path(server.settings, server.slots, server.predictor, server.metrics)
+        hot = make_fast_path(
+            server.settings, server.slots, server.predictor, server.metrics, authenticator=ANYONE
+        )
         connections = [SlowConnection(iterations) for _ in range(30)]
         hot.connections.update(dict.fromkeys(connections))
         hot._sweep()

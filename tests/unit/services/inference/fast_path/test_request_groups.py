@@ -17,6 +17,7 @@ from services.inference.models.servable import Servable
 from services.inference.prediction.model_queue import SLICE_SECONDS
 from services.inference.routes import make_fast_path
 from shared.errors import UnservableModel
+from tests.fakes.api_keys import ANYONE
 from tests.fakes.hot_bodies import (
     ID,
     LEFT,
@@ -202,7 +203,9 @@ def test_version_that_was_replaced_meanwhile_answers_nothing(
     server: InferenceServer, sums: Servable, toys: ToyStore, make: Callable[..., Body]
 ) -> None:
     async def asking() -> list[Reply | None]:
-        hot = make_fast_path(server.settings, server.slots, server.predictor, server.metrics)
+        hot = make_fast_path(
+            server.settings, server.slots, server.predictor, server.metrics, authenticator=ANYONE
+        )
         answers: list[Reply | None] = []
         submit(hot, make(0), answers.append)
         await asyncio.sleep(0.01)
@@ -240,7 +243,9 @@ def test_connection_that_cannot_be_written_to_fails_alone(server: InferenceServe
 
     async def asking() -> list[Reply | None]:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
-        hot = make_fast_path(server.settings, server.slots, server.predictor, server.metrics)
+        hot = make_fast_path(
+            server.settings, server.slots, server.predictor, server.metrics, authenticator=ANYONE
+        )
         answers: list[Reply | None] = []
         for answer in (answers.append, refuse, answers.append):
             submit(hot, infer(0), answer)
@@ -265,7 +270,9 @@ def test_groups_leave_the_loop_to_others_between_slices(server: InferenceServer,
     order: list[str] = []
 
     async def asking() -> None:
-        hot = make_fast_path(server.settings, server.slots, server.predictor, server.metrics)
+        hot = make_fast_path(
+            server.settings, server.slots, server.predictor, server.metrics, authenticator=ANYONE
+        )
         submit(hot, infer(0), lambda reply: None)
         await asyncio.sleep(0.01)
         sums.run = slow  # type: ignore[method-assign]
