@@ -14,14 +14,18 @@ import argparse
 import os
 import statistics
 import tempfile
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
 from loadtests.bench_model import SHAPES, release_model, write_models
 from loadtests.bench_table import release_table, write_table_model
-from loadtests.contenders import BASE, OURS, Contender, contenders, running
+from loadtests.contenders import BASE, KEY, OURS, Contender, contenders, running
 from loadtests.measurement import Measurement, measure
 from loadtests.workloads import WORKLOADS, write_bodies
+from shared.access.api_key import make_key
+from shared.access.key_file import FILE_NAME, KeyFile
+from shared.access.scope import Scope
 
 # At least so many times less CPU per request than the other server.
 BARS: dict[str, dict[str, float]] = {
@@ -30,7 +34,10 @@ BARS: dict[str, dict[str, float]] = {
 }
 # At most so many times the CPU of our infer route.
 _PREDICT = f"{OURS}-predict"
-MAX_RATIOS = {_PREDICT: dict.fromkeys(("tab1", "tab64", "named1", "named64"), 1.1)}
+MAX_RATIOS = {
+    _PREDICT: dict.fromkeys(("tab1", "tab64", "named1", "named64"), 1.1),
+    f"{OURS}-key": dict.fromkeys(("tab1", "tab64"), 1.1),
+}
 
 
 def main() -> int:
@@ -88,6 +95,7 @@ def _run(
     write_table_model(folder)
     release_table(folder)
     write_bodies(folder)
+    _write_key(folder)
     cells: dict[tuple[str, str], list[Measurement]] = {}
     cores = sorted(os.sched_getaffinity(0))
     with running(taking_part, folder, cores[0]) as servers:
@@ -103,6 +111,13 @@ def _run(
                     if number:  # the first round warms up
                         cells.setdefault((label, server.contender.name), []).append(cell)
     return cells
+
+
+def _write_key(home: Path) -> None:
+    key, text = make_key("bench", frozenset({Scope.PREDICT}), datetime.now(UTC))
+    with KeyFile(home / "keys" / FILE_NAME).changing() as keys:
+        keys[key.key_id] = key
+    (home / KEY).write_text(text)
 
 
 def _print(cells: dict[tuple[str, str], list[Measurement]]) -> bool:

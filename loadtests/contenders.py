@@ -18,6 +18,7 @@ from local_stack.ports import free_port
 
 _ROOT = Path(__file__).parents[1]
 OURS = "homeostat"
+KEY = "bench.key"  # the file of the API key
 BASE = "fastapi"
 
 
@@ -46,7 +47,7 @@ class Running:
 
 
 def contenders(*, mosec: str = "", beside: str = "") -> list[Contender]:
-    """Who takes part: FastAPI, ours on two routes, stock BentoML, and mosec and another checkout where they are given."""
+    """Who takes part: FastAPI, ours on two routes and with an API key, stock BentoML; mosec and another checkout if given."""
     bin_folder = Path(sys.executable).parent
     stock = (
         str(bin_folder / "bentoml"),
@@ -70,6 +71,7 @@ def contenders(*, mosec: str = "", beside: str = "") -> list[Contender]:
         Contender(BASE, "rows", uvicorn),
         Contender(OURS, "infer", _ours(bin_folder)),
         Contender(f"{OURS}-predict", "predict", (), process_of=OURS),
+        Contender(f"{OURS}-key", "infer-key", (), process_of=OURS),
         Contender("bentoml", "bentoml", stock),
         Contender("bentoml-batched", "bentoml-batched", (), process_of="bentoml"),
     ]
@@ -107,6 +109,7 @@ def running(taking_part: list[Contender], folder: Path, core: int) -> Iterator[l
                 "BENCH_MODELS": str(folder),
                 "HOMEOSTAT_HOME": str(folder),
                 "HOMEOSTAT_INFERENCE_DEVICE": "cpu",
+                "HOMEOSTAT_ANONYMOUS_ACCESS": "true",
                 "PYTHONPATH": str(contender.folder),
             }
             log = (folder / f"{contender.name}.log").open("wb")
@@ -139,6 +142,8 @@ def headers_of(request: WorkloadRequest, folder: Path) -> dict[str, str]:
     headers = {"Content-Type": request.content_type}
     if request.has_head:
         headers["Inference-Header-Content-Length"] = (folder / f"{request.body}.head").read_text()
+    if request.has_key:
+        headers["Authorization"] = f"Bearer {(folder / KEY).read_text()}"
     return headers
 
 

@@ -4,7 +4,7 @@ wide model; and of ours 1 row and 64 rows of named columns, to compare its route
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtests.bench_model import example_rows
@@ -16,12 +16,16 @@ _NAMED = {"named1": 1, "named64": 64}
 
 @dataclass(frozen=True)
 class WorkloadRequest:
-    """A request: its path, the file of its body, and whether a file beside it has the length of the JSON head."""
+    """A request: its path, the file of its body, and whether a file beside it has the length of the JSON head.
+
+    `has_key`: it is sent with the API key of the folder.
+    """
 
     path: str
     body: str
     content_type: str = "application/json"
     has_head: bool = False
+    has_key: bool = False
 
 
 def _infer(workload: str) -> WorkloadRequest:
@@ -39,6 +43,7 @@ _RAW_IMAGE = WorkloadRequest("/image", "img.raw", "application/octet-stream")
 WORKLOADS: dict[str, dict[str, WorkloadRequest]] = {
     "tab1": {
         "infer": _infer("tab1"),
+        "infer-key": replace(_infer("tab1"), has_key=True),
         "predict": WorkloadRequest("/predict", "tab1.predict.json"),
         "rows": WorkloadRequest("/predict", "tab1.rows.json"),
         "mosec": WorkloadRequest("/predict", "tab1.rows.json"),
@@ -47,6 +52,7 @@ WORKLOADS: dict[str, dict[str, WorkloadRequest]] = {
     },
     "tab64": {
         "infer": _infer("tab64"),
+        "infer-key": replace(_infer("tab64"), has_key=True),
         "predict": WorkloadRequest("/predict", "tab64.predict.json"),
         "rows": WorkloadRequest("/predict", "tab64.rows.json"),
         "mosec": WorkloadRequest("/predict", "tab64.rows.json"),

@@ -65,6 +65,7 @@ def serving(home: Path, *, device: str, settings: Mapping[str, str], models: int
         "BENTOML_DO_NOT_TRACK": "True",
         "HOMEOSTAT_HOME": str(home),
         "HOMEOSTAT_INFERENCE_DEVICE": device,
+        "HOMEOSTAT_ANONYMOUS_ACCESS": "true",
         **settings,
     }
     with log.open("wb") as output:
