@@ -13,9 +13,10 @@ import httpx
 
 from homeostat.client.async_outcome_sender import AsyncOutcomeSender
 from homeostat.client.client import RETRY_S, TIMEOUT_S
+from homeostat.client.credentials import headers_with_key
 from homeostat.client.encryption import Name, verification
 from homeostat.client.exchange import (
-    STATUS,
+    MODELS,
     Call,
     checked_url,
     failure_of_response,
@@ -50,6 +51,7 @@ class AsyncClient:
         flush_at: int = BufferSettings.flush_at,
         flush_after_s: float = BufferSettings.flush_after_s,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         ca: Name = None,
         certificate: Name = None,
         key: Name = None,
@@ -63,7 +65,7 @@ class AsyncClient:
         self._http = httpx.AsyncClient(
             base_url=self._url,
             timeout=timeout_s,
-            headers=headers,
+            headers=headers_with_key(headers, api_key),
             transport=transport,
             trust_env=False,
             verify=verification(self._url, ca, certificate, key),
@@ -134,7 +136,7 @@ class AsyncClient:
 
     async def _name(self, model: str | None) -> str:
         if model is None and self._model is None:
-            self._model = only_model(await self._json(STATUS))
+            self._model = only_model(await self._json(MODELS))
         return model or self._model or ""
 
     async def _json(self, call: Call) -> Any:

@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
+from homeostat.client.credentials import headers_with_key
 from homeostat.client.encryption import Name, verification
 from homeostat.client.exchange import (
-    STATUS,
+    MODELS,
     Call,
     checked_url,
     failure_of_response,
@@ -55,6 +56,7 @@ class Client:
         flush_at: int = BufferSettings.flush_at,
         flush_after_s: float = BufferSettings.flush_after_s,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         ca: Name = None,
         certificate: Name = None,
         key: Name = None,
@@ -63,6 +65,7 @@ class Client:
         """Sends nothing yet.
 
         `model` may be omitted while the server has one. `timeout_s` limits one attempt, `retry_s` all attempts of a call.
+        `api_key` is sent with every request; without it, that of `HOMEOSTAT_API_KEY` or in the file `HOMEOSTAT_API_KEY_FILE`.
         `ca`, `certificate` and `key` are PEM files: the CA of an `https://` server, and the client's own pair if it requires one;
         without them, those of `HOMEOSTAT_TLS_CA`, `HOMEOSTAT_TLS_CLIENT_CERTIFICATE` and `HOMEOSTAT_TLS_CLIENT_KEY`.
         Outcomes are sent as soon as `flush_at` wait, or the oldest has waited `flush_after_s`; at most `buffer_size` wait.
@@ -75,7 +78,7 @@ class Client:
         self._http = httpx.Client(
             base_url=self._url,
             timeout=timeout_s,
-            headers=headers,
+            headers=headers_with_key(headers, api_key),
             transport=transport,
             trust_env=False,
             verify=verification(self._url, ca, certificate, key),
@@ -155,7 +158,7 @@ class Client:
 
     def _name(self, model: str | None) -> str:
         if model is None and self._model is None:
-            self._model = only_model(self._json(STATUS))
+            self._model = only_model(self._json(MODELS))
         return model or self._model or ""
 
     def _json(self, call: Call) -> Any:

@@ -9,7 +9,7 @@ What may be sent again:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -56,7 +56,8 @@ class Call:
         return {"Accept": "application/json"} | ({"Content-Type": "application/json"} if self.content else {})
 
 
-STATUS = Call("GET", "/status.json")
+# Of the Open Inference Protocol: it needs the same permission as a prediction.
+MODELS = Call("POST", "/v2/repository/index", b"{}")
 
 
 def checked_url(url: str) -> str:
@@ -88,9 +89,8 @@ def outcomes_call(outcomes: list[Outcome]) -> Call:
     return Call("POST", "/outcomes", orjson.dumps({"outcomes": outcomes}))
 
 
-def only_model(status: Mapping[str, Any]) -> str:
-    """The model of a server that has one. Raises CallerError."""
-    models = status["models"]
+def only_model(models: Sequence[Mapping[str, Any]]) -> str:
+    """The model of a server that has one, from the answer to `MODELS`. Raises CallerError."""
     names = sorted(str(one["name"]) for one in [one for one in models if one["version"]] or models)
     if len(names) == 1:
         return names[0]

@@ -26,7 +26,7 @@ from tests.waiting import bound
 
 ENVIRONMENTS = ROOT / "build" / "clients"
 PROGRAMS = Path(__file__).parent / "programs"
-Run = Callable[[str], Any]
+Run = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def run(served: Served) -> Run:
     """Runs a program of `programs/` in the environment of its library, and reads the JSON that it prints."""
 
-    def one(library: str) -> Any:
+    def one(library: str, url: str = served.url, **environment: str) -> Any:
         python = ENVIRONMENTS / library / "bin" / "python"
         if not python.with_name(".installed").exists():
             said = f"the environment of {library} is not installed; `make client-libraries` does it"
             pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
         done = subprocess.run(
-            [str(python), "-W", "ignore", str(PROGRAMS / f"{library}_client.py"), served.url],
+            [str(python), "-W", "ignore", str(PROGRAMS / f"{library}_client.py"), url],
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             timeout=bound(120),

@@ -50,7 +50,7 @@ def refused_connection(request: httpx.Request) -> httpx.Response:
 
 
 class ScriptedInference:
-    """`script` holds what happens to the next POSTs instead of an answer, in order; `unreachable` refuses every connection.
+    """`script` holds what happens to the next predictions and outcomes instead, in order; `unreachable` refuses every connection.
 
     Outcomes of `unknown_ids` are refused, those of `early_ids` cannot be taken yet: their model is not loaded.
     """
@@ -68,21 +68,22 @@ class ScriptedInference:
         self.early_ids: set[str] = set()
         self.max_outcomes = 10_000
         self.asked: list[str] = []
+        self.credentials: list[str | None] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """For `httpx.MockTransport`."""
         self.asked.append(f"{request.method} {request.url.path}")
+        self.credentials.append(request.headers.get("authorization"))
         if self.unreachable:
             return refused_connection(request)
+        if request.url.path == "/v2/repository/index":
+            return httpx.Response(200, json=[{"name": name, "version": self.version} for name in self.models])
         if request.method == "POST" and self.script:
             return self.script.pop(0)(request)
         return self.usual_answer(request)
 
     def usual_answer(self, request: httpx.Request) -> httpx.Response:
         """What the server answers if nothing is wrong."""
-        if request.url.path == "/status.json":
-            models = [{"name": name, "version": self.version} for name in self.models]
-            return httpx.Response(200, json={"models": models})
         if request.url.path == "/predict":
             return self._predict(orjson.loads(request.content))
         if request.url.path == "/outcomes":

@@ -22,6 +22,7 @@ from docs.reference.settings import all_settings, settings_classes
 from docs.reference.sources import parse, sources
 from services.drift.http.routes import make_routes as make_drift_routes
 from services.retraining.http.routes import make_router as make_retraining_routes
+from shared.access.client_key import FILE_VARIABLE, KEY_VARIABLE
 from shared.contracts import topics
 from shared.contracts.loop_spec import LoopSpec
 from shared.http.metrics_server import MetricsServer
@@ -200,6 +201,8 @@ def test_settings_named_on_a_page_exist() -> None:
     known = {setting.variable for setting in all_settings()}
     # Set for a training command and for tests of an installation, not read as settings.
     known |= {"HOMEOSTAT_TRAIN", "HOMEOSTAT_CHAMPION", "HOMEOSTAT_OUT"}
+    # Read by clients.
+    known |= {KEY_VARIABLE, FILE_VARIABLE}
     for page in pages():
         named = set(re.findall(r"HOMEOSTAT_[A-Z0-9_]*[A-Z0-9]", page.read_text(encoding="utf-8")))
         assert named <= known, (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -30,8 +31,15 @@ def inputs(*, binary: bool) -> list[InferInput]:
     return [tensor(name, *value, binary=binary) for name, value in VALUES.items()]
 
 
+def with_key(request: httpx.Request) -> httpx.Request:
+    """The API key, if there is one."""
+    if key := os.environ.get("HOMEOSTAT_API_KEY"):
+        request.headers["Authorization"] = f"Bearer {key}"
+    return request
+
+
 async def main(url: str) -> dict[str, Any]:
-    client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=20))
+    client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=20, auth=with_key))
     found: dict[str, Any] = {
         "live": await client.is_server_live(url),
         "ready": await client.is_server_ready(url),

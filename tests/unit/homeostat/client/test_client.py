@@ -62,7 +62,12 @@ def test_model_and_inputs_are_read_once(server: ScriptedInference) -> None:
     with client(server) as ours:
         ours.predict(ROW)
         ours.predict([ROW, ROW])
-    assert server.asked == ["GET /status.json", "GET /v2/models/toy", "POST /predict", "POST /predict"]
+    assert server.asked == [
+        "POST /v2/repository/index",
+        "GET /v2/models/toy",
+        "POST /predict",
+        "POST /predict",
+    ]
 
 
 def test_model_must_be_named_among_several(server: ScriptedInference) -> None:
