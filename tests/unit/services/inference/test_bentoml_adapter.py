@@ -24,8 +24,8 @@ def protocols() -> Iterator[dict[str, str]]:
 
 
 def test_configuration_of_bentoml_gets_our_protocol(protocols: dict[str, str]) -> None:
-    bentoml_adapter._use_fast_protocol()
-    bentoml_adapter._use_fast_protocol()
+    bentoml_adapter._use_protocol(bentoml_adapter._PROTOCOL)
+    bentoml_adapter._use_protocol(bentoml_adapter._PROTOCOL)
     config = uvicorn.Config(lambda: None, log_config=None)  # as BentoML makes it: without `http`
     config.load()
     assert config.http_protocol_class is FastProtocol
@@ -44,7 +44,7 @@ def test_worker_of_bentoml_leaves_the_protocol_to_uvicorn() -> None:
 def test_another_protocol_of_uvicorn_is_an_error(protocols: dict[str, str]) -> None:
     protocols["auto"] = "somewhere:Else"
     with pytest.raises(RuntimeError, match="somewhere:Else"):
-        bentoml_adapter._use_fast_protocol()
+        bentoml_adapter._use_protocol(bentoml_adapter._PROTOCOL)
 
 
 def test_uvicorn_has_what_the_fast_protocol_uses() -> None:
