@@ -70,6 +70,15 @@ def test_version_without_loss_may_be_trained(builder: VersionBuilder, tmp_path: 
     assert LoopSpec.model_validate(manifest.loop.model_dump(mode="json")) == spec
 
 
+def test_first_training_has_the_limits_of_loop_yaml(builder: VersionBuilder, tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    greedy = {"command": ["python", "-c", "bytearray(1 << 30)"]}
+    spec = embedding_loop(retraining=greedy, training={"memory_mib": 128})
+    rows = folder / "reference.parquet"
+    with pytest.raises(ProjectError, match="needs more than its limit of 128 MiB of memory"):
+        builder.trained(folder, spec, rows=rows, holdout=rows)
+
+
 def test_columns_of_both_files_are_checked_before_rows_are_read(tmp_path: Path) -> None:
     folder = project(tmp_path)
     steps: list[str] = []

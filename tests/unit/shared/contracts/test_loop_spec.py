@@ -267,3 +267,12 @@ def test_variables_of_training_are_names_and_no_settings(loop_document: dict[str
         loop_document["retraining"]["environment"] = [wrong]
         with pytest.raises(ValidationError):
             LoopSpec.model_validate(loop_document)
+
+
+def test_version_from_before_limits_of_training_keeps_its_bytes(loop_document: dict[str, Any]) -> None:
+    assert "training" not in LoopSpec.model_validate(loop_document).model_dump(mode="json")
+    limited = LoopSpec.model_validate({**loop_document, "training": {"cpu_time": "90s", "network": "none"}})
+    assert LoopSpec.model_validate(limited.model_dump(mode="json")) == limited
+    for wrong in ({"memory_mib": 1}, {"network": "some"}, {"cpu_time": "0s"}, {"memory": 512}):
+        with pytest.raises(ValidationError):
+            LoopSpec.model_validate({**loop_document, "training": wrong})
