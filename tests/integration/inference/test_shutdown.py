@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.certificates import CertificateFolder, create_certificates
 from shared.spool import PredictionRecord
 from tests.fakes.socket_server import read_answers, request
 from tests.fakes.tensor_model import release_tensor
+from tests.fakes.tls_client import trusting
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import InferenceProcess, spooled
 from tests.waiting import bound
@@ -36,10 +38,12 @@ LIVE = request("/health/live", b"", method="GET")
 class Client(threading.Thread):
     """Sends the next request as soon as the last one is answered, until the server says that it closes."""
 
-    def __init__(self, port: int, asked: bytes) -> None:
+    def __init__(self, port: int, asked: bytes, files: CertificateFolder | None = None) -> None:
         super().__init__(daemon=True)
         self.connection = socket.create_connection(("127.0.0.1", port), timeout=bound(20))
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if files is not None:
+            self.connection = trusting(files).wrap_socket(self.connection, server_hostname="127.0.0.1")
         self.asked = asked
         self.answered = 0
         self.ids: list[str] = []
@@ -72,10 +76,15 @@ def home(tmp_path: Path) -> ToyStore:
 
 
 @pytest.fixture
-def saturated(home: ToyStore) -> Iterator[InferenceProcess]:
+def files() -> CertificateFolder | None:
+    return None
+
+
+@pytest.fixture
+def saturated(home: ToyStore, files: CertificateFolder | None) -> Iterator[InferenceProcess]:
     release = home.put_and_release(0.5)
     sums = release_tensor(home)
-    server = InferenceProcess(home.home)
+    server = InferenceProcess(home.home, certificates=files)
     try:
         server.wait_live()
         server.wait_served(release.version)
@@ -86,7 +95,23 @@ def saturated(home: ToyStore) -> Iterator[InferenceProcess]:
 
 
 def test_sigterm_under_load_loses_no_request(saturated: InferenceProcess, home: ToyStore) -> None:
-    clients = [Client(saturated.port, (INFER, PREDICT, TRACED)[number % 3]) for number in range(16)]
+    end_under_load(saturated, home, None)
+
+
+class TestWithTls:
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> CertificateFolder:
+        return create_certificates(tmp_path / "tls")
+
+    def test_sigterm_under_load_loses_no_request(
+        self, saturated: InferenceProcess, home: ToyStore, files: CertificateFolder
+    ) -> None:
+        end_under_load(saturated, home, files)
+
+
+def end_under_load(saturated: InferenceProcess, home: ToyStore, files: CertificateFolder | None) -> None:
+    asked = (INFER, PREDICT, TRACED)
+    clients = [Client(saturated.port, asked[number % 3], files) for number in range(16)]
     for client in clients:
         client.start()
     time.sleep(1)
