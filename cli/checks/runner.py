@@ -12,6 +12,7 @@ from threading import Thread
 from cli.checks import machine
 from cli.checks.alertmanager import alertmanager
 from cli.checks.broker import broker
+from cli.checks.certificates import certificates
 from cli.checks.check_result import CheckResult
 from cli.checks.databases import ledger, mlflow
 from cli.checks.grafana import grafana
@@ -42,6 +43,7 @@ def checks(settings: LocalStackSettings, now: datetime) -> list[Check]:
         Check("broker jars", lambda: [machine.jars(settings)]),
         Check("disk", lambda: [machine.disk(settings)]),
         Check("device", lambda: [machine.device()]),
+        Check("certificates", lambda: certificates(now)),
         Check("supervisor", lambda: [supervisor(settings)]),
     ]
     if is_supervised(settings.home) or _is_elsewhere(settings):

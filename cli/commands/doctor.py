@@ -25,7 +25,7 @@ def doctor(
 ) -> None:
     """Check the machine, every service, the data path and the monitoring.
 
-    It checks Python, Java, jars, ports, disk, device, broker, topics, services, spool, lag, releases, lake, clock,
+    It checks Python, Java, jars, ports, disk, device, certificates, broker, topics, services, spool, lag, releases, lake, clock,
     Prometheus, Alertmanager, Grafana, Postgres and MLflow. Components that are not configured are listed and do not fail.
     A hint follows each failure. The exit code is 1 if a check failed.
     """
