@@ -5,17 +5,21 @@
 
 Rows are made up from what the server says about the model, so no other preparation is needed. Every answer is checked:
 it must name a version, a generation and one prediction per row; anything else counts as a failure. One request in ten
-posts the outcomes of the last answer.
+posts the outcomes of the last answer. Where anonymous access is off, `HOMEOSTAT_API_KEY` is sent; the key needs the role client.
 """
 
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 from typing import Any
 
 from locust import FastHttpUser, LoadTestShape, between, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+
+from shared.access.client_key import find_client_key
 
 PROFILES: dict[str, tuple[tuple[float, int, float], ...]] = {
     # (seconds, users, users started a second), one after the other
@@ -57,6 +61,9 @@ class Caller(FastHttpUser):
     network_timeout = 30.0
 
     def __init__(self, environment: Environment) -> None:
+        # Read by the superclass.
+        if key := find_client_key(Path(), os.environ).given:
+            self.default_headers = {"Authorization": f"Bearer {key}"}
         super().__init__(environment)
         self.model = ""
         self.metadata: dict[str, Any] = {}
@@ -65,8 +72,8 @@ class Caller(FastHttpUser):
     def on_start(self) -> None:
         """Learn what is served, and what its rows look like."""
         options = self.environment.parsed_options
-        report = self.client.get("/status.json", name="/status.json").json()
-        served = [model["name"] for model in report["models"] if model["version"]]
+        models = self.client.post("/v2/repository/index", json={}, name="/v2/repository/index").json()
+        served = [model["name"] for model in models if model["version"]]
         if not served:
             raise RuntimeError(f"{self.host} serves no model; release one with `homeostat deploy`")
         self.model = options.model or served[0]

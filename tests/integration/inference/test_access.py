@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,11 +16,11 @@ import httpx
 import pytest
 
 from shared.access.route_table import PUBLIC, ROUTES
-from shared.access.scope import ANONYMOUS_SCOPES, Scope
+from shared.access.scope import ANONYMOUS_SCOPES, ROLES, Scope
 from tests.fakes.api_keys import ApiKeys, bearer
 from tests.fakes.own_address import own_address
 from tests.fakes.toy_model import ROW, ToyStore
-from tests.integration.inference.conftest import InferenceProcess
+from tests.integration.inference.conftest import ROOT, InferenceProcess
 from tests.waiting import bound
 
 TABLE = ROUTES["inference"]
@@ -227,6 +230,29 @@ def test_rate_of_a_key(server: Server, texts: dict[str, str]) -> None:
     assert refused[0].headers["retry-after"] == "1"
     assert "limited may send 4 requests per second" in refused[0].json()["error"]
     assert server.process.metric('homeostat_inference_errors_total{status="429"}') >= len(refused)
+
+
+def test_locust_profile_sends_the_key(servers: dict[str, Server], keys: ApiKeys) -> None:
+    key = keys.make("locust", *ROLES["client"])
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        "loadtests/locustfile.py",
+        "--headless",
+        "--only-summary",
+    ]
+    ran = subprocess.run(
+        [*command, "--host", servers["fast"].process.url, "--load-profile", "steady", "--speed", "150"],
+        cwd=ROOT,
+        env={**os.environ, "HOMEOSTAT_API_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=bound(60),
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
 
 
 def test_web_socket_is_refused(server: Server, texts: dict[str, str]) -> None:
