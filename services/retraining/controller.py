@@ -25,7 +25,7 @@ from shared.contracts.manifest import Manifest, short
 from shared.contracts.release import Release
 from shared.contracts.retraining_spec import NewRowsTrigger
 from shared.contracts.verdict import Verdict
-from shared.errors import DependencyUnavailable, InvalidRequest
+from shared.errors import DependencyUnavailable, InvalidRequest, ProjectError
 from shared.observability.logs import get_logger
 from shared.stores.lake_statistics import count_observed
 
@@ -139,7 +139,7 @@ class Controller:
                     field="project_directory",
                     expected="an absolute path",
                 )
-            check_project_folder(Path(directory), trusted_roots(self._deps.settings.project_roots))
+            self._check_folder(Path(directory))
             found = read_loop_spec(Path(directory))
             if found.model != model:
                 raise InvalidRequest(
@@ -159,6 +159,18 @@ class Controller:
         if served is not None and served.version == version:
             return served, False
         return self._deps.releaser.deploy(model, version, actor), True
+
+    def _check_folder(self, directory: Path) -> None:
+        """Raises InvalidRequest where others could change the training command."""
+        try:
+            check_project_folder(directory, trusted_roots(self._deps.settings.project_roots))
+        except ProjectError as error:
+            raise InvalidRequest(
+                error.message,
+                field="project_directory",
+                expected="a folder that only the user of retraining can change",
+                hint=error.hint,
+            ) from error
 
     def rollback(
         self,

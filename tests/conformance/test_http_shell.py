@@ -30,6 +30,7 @@ from shared.http.errors import UNKNOWN_ERROR
 from shared.http.host_check import AllowedHosts
 from shared.http.metrics_server import MetricsServer
 from tests.fakes.callers import Everyone
+from tests.fakes.console_logins import console_logins
 
 HOSTS = AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_TEST_NAMES")
 LIMIT = 64 << 10
@@ -119,7 +120,12 @@ def console(failing: Any) -> Iterator[Server]:
 
     app = make_console(
         ConsoleDependencies(
-            failing, failing, failing, failing, "", ConsoleMetrics(CollectorRegistry()), Everyone()
+            failing,
+            failing,
+            failing,
+            failing,
+            ConsoleMetrics(CollectorRegistry()),
+            console_logins(Everyone()),
         ),
         HOSTS,
         close,

@@ -154,6 +154,7 @@ def project(
     made = Project(load(), folder, elsewhere)
     made.secret("ledger_password", postgres.ledger_password)
     made.secret("grafana_password", "no Grafana runs here")
+    made.api_keys()
     try:
         yield made
     finally:

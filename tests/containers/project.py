@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.containers.keys import API_KEYS
 from local_stack.ports import free_port
+from shared.access.api_key import make_key
 from tests.containers.composition import ROOT, is_ours
 from tests.containers.dockerfile import Image, image
 from tests.containers.images import environment_of, lay_out
@@ -64,6 +67,15 @@ class Project:
         file = self._folder / "secrets" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+    def api_keys(self) -> None:
+        """Put the API keys there that deploy/containers/secrets.sh would make."""
+        for name, scopes in API_KEYS.items():
+            self.secret(f"{name}_key", make_key(name, scopes, datetime.now(UTC))[1])
+
+    def headers(self, name: str = "admin") -> dict[str, str]:
+        """The headers of a request with one of these keys."""
+        return {"Authorization": f"Bearer {(self._folder / 'secrets' / f'{name}_key').read_text().strip()}"}
 
     def sandbox(self, name: str) -> Sandbox:
         """The sandbox of a part: its image, its volumes, its variables."""

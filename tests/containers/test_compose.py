@@ -14,10 +14,12 @@ import pytest
 import yaml
 
 from dashboards.encrypted_files import CA
+from deploy.containers.keys import API_KEYS
 from docs.reference.settings import all_settings
 from local_stack.kafka.config_files import BrokerFiles, properties
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services as local_services
+from shared.access.api_key import KEY_TEXT
 from tests.containers.composition import COMPOSE, GPU, KAFKA, ROOT, TLS, VARIABLES, is_ours, load, names_of
 from tests.containers.dockerfile import image
 from tests.containers.test_dockerfile import FULL_TAG
@@ -317,7 +319,7 @@ def test_dependencies_wait_for_readiness_without_a_cycle() -> None:
 def test_serving_and_monitoring_are_no_start_dependencies() -> None:
     assert set(waits_for("inference")) == {"keys"}
     assert waits_for("keys") == {}
-    assert waits_for("console") == {}
+    assert set(waits_for("console")) == {"keys"}
     watching = {"prometheus", "alertmanager", "grafana", "mlflow", "console"}
     for name in set(SERVICES) - watching:
         assert not watching & set(waits_for(name)), name
@@ -363,6 +365,7 @@ def test_each_mounts_only_what_it_works_with() -> None:
                 writers.setdefault(text.split(":")[0], set()).add(name)
     assert writers == {
         "spool": {"inference", "shipper"},
+        "api_keys": {"cli"},
         "tasks": {"inference"},
         "lake": {"sink"},
         "drift": {"drift"},
@@ -492,8 +495,11 @@ def test_one_command_makes_what_must_be_set_and_keeps_what_is_there(tmp_path: Pa
         kept = (made, variables)
         assert kept == before
     assert variables["HOMEOSTAT_LOG_LEVEL"] == "debug"
-    assert all(re.fullmatch(r"[\w-]{32}", text) for text in made.values())
-    assert len(set(made.values())) == 3
+    keys = {name: text for name, text in made.items() if name.endswith("_key")}
+    assert set(keys) == {f"{name}_key" for name in API_KEYS}
+    assert all(KEY_TEXT.fullmatch(text.strip()) for text in keys.values())
+    assert all(re.fullmatch(r"[\w-]{32}", made[name]) for name in made.keys() - keys.keys())
+    assert len(set(made.values())) == 3 + len(API_KEYS)
     # The folder keeps other users of the machine out; a container's user reads the file that is mounted for it.
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "secrets").iterdir()} == {0o644}

@@ -88,6 +88,7 @@ def images(environments: None, sandboxes: None, tmp_path_factory: pytest.TempPat
     )
     for name in ("ledger_password", "grafana_password"):
         made.secret(name, "not used")
+    made.api_keys()
     return made
 
 

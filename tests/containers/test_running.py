@@ -71,6 +71,7 @@ def test_services_see_only_the_keys_that_they_need(project: Project) -> None:
 def test_inference_starts_without_other_services(environments: None, sandboxes: None, tmp_path: Path) -> None:
     alone = Project(load(), tmp_path, {"kafka:9092": "127.0.0.1:1", "postgres:5432": "127.0.0.1:2"})
     try:
+        alone.api_keys()
         alone.run("keys")
         alone.start("inference")
         wait_for(lambda: alone.is_healthy("inference"), seconds=60, what=alone.process("inference").said())
@@ -104,7 +105,9 @@ def test_nothing_but_its_volumes_can_be_written(project: Project, name: str) -> 
 def test_every_part_is_healthy_and_can_be_scraped(running: Project) -> None:
     for name, metric in METRICS.items():
         assert running.is_healthy(name)
-        assert metric in local_http.get(f"{running.url(name)}/metrics", timeout=10).text
+        address = f"{running.url(name)}/metrics"
+        assert local_http.get(address, timeout=10).status_code == 401, name
+        assert metric in local_http.get(address, headers=running.headers("prometheus"), timeout=10).text
 
 
 @pytest.mark.timeout(300)
@@ -113,9 +116,9 @@ def test_the_demo_ends_with_a_version_the_loop_made(running: Project) -> None:
     said = running.run("demo", [*running.command("demo"), "--pause=0"], timeout_s=280)
     assert "made by retraining" in said, said
 
-    releases = local_http.get(f"{running.url('retraining')}/models/parcels/releases", timeout=10).json()[
-        "releases"
-    ]
+    releases = local_http.get(
+        f"{running.url('retraining')}/models/parcels/releases", headers=running.headers(), timeout=10
+    ).json()["releases"]
     assert [release["reason"] for release in releases] == ["deployment", "promotion"]
     answered = sum(500 for line in said.splitlines() if "log-loss" in line)
     lake = Lake(str(running.volume("lake")))
@@ -135,7 +138,9 @@ def test_the_run_is_mirrored_to_mlflow(running: Project) -> None:
         assert answer.status_code == 200, answer.text
         return [one["name"] for one in answer.json().get("registered_models", ())]
 
-    status = local_http.get(f"{running.url('retraining')}/status", timeout=10).json()
+    status = local_http.get(
+        f"{running.url('retraining')}/status", headers=running.headers(), timeout=10
+    ).json()
     wait_for(
         lambda: mirrored() == ["parcels"],
         seconds=60,

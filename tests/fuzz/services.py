@@ -31,6 +31,7 @@ from services.retraining.triggers.webhooks import read_triggers
 from shared.http.host_check import AllowedHosts
 from shared.http.metrics_server import MetricsApp
 from tests.fakes.callers import ADMIN, Everyone
+from tests.fakes.console_logins import console_logins
 from tests.fakes.inference_server import IDS, InferenceServer
 from tests.fakes.loop_services import busy_loop, endpoints, wire
 from tests.fakes.retraining_installation import MODEL, START, make_installation
@@ -206,9 +207,8 @@ def console(folder: Path) -> Target:
             ActionClient(client, lambda: where.retraining),
             client,
             lambda: where.drift,
-            "",
             metrics,
-            Everyone(),
+            console_logins(Everyone()),
         ),
         AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"),
         poller.close,

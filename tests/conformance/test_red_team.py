@@ -1,0 +1,136 @@
+"""Attacks on the loop itself, each with its outcome. docs/security.md says which other tests cover the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.retraining.bootstrap import build
+from services.retraining.cause import Cause
+from shared.access.key_changes import create_key
+from shared.access.key_file import KeyFile, key_file_path
+from shared.access.scope import Scope
+from shared.files import write_atomic
+from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
+from tests.fakes.retraining_installation import MODEL, make_installation
+from tests.fakes.retraining_service import wait_for
+from tests.unit.services.retraining.triggers.test_webhooks import alert, alertmanager
+
+BUDGET_RUNS = 2
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[RetrainingApp]:
+    installation = make_installation(
+        tmp_path,
+        days=15,
+        automation="suggest",
+        retraining={"budget": {"runs": BUDGET_RUNS, "per": "30d"}, "cooldown": "0s"},
+    )
+    service = build(installation.settings, SETTINGS)
+    client = TestClient(
+        service.app,
+        base_url="http://127.0.0.1:8003",
+        headers=installation.headers,
+        raise_server_exceptions=False,
+    )
+    with client:
+        yield RetrainingApp(installation, service, client)
+
+
+def key(app: RetrainingApp, name: str, *scopes: Scope) -> dict[str, str]:
+    with KeyFile(key_file_path(app.installation.settings)).changing() as keys:
+        _, text = create_key(keys, name, frozenset(scopes), datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {text}"}
+    wait_for(
+        lambda: app.client.get("/nowhere", headers=headers).status_code != 401, 10, "the key to be known"
+    )
+    return headers
+
+
+def state_of(app: RetrainingApp) -> Any:
+    """What an attack may not change."""
+    return app.get("/runs"), app.get("/decisions"), app.served(), app.installation.trainings()
+
+
+def test_forged_alert_starts_nothing(app: RetrainingApp) -> None:
+    app.deploy()
+    before = state_of(app)
+    body = alertmanager(alert())
+    del app.client.headers["Authorization"]
+    assert app.client.post("/triggers", json=body).status_code == 401
+    reader = key(app, "reader", Scope.READ, Scope.PREDICT, Scope.OUTCOMES)
+    assert app.client.post("/triggers", json=body, headers=reader).status_code == 403
+    app.client.headers.update(app.installation.headers)
+    assert state_of(app) == before
+
+
+def test_folder_of_a_stranger_is_not_deployed(app: RetrainingApp, tmp_path: Path) -> None:
+    """Who may write to a folder could otherwise run programs as retraining."""
+    app.deploy()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for file in ("loop.yaml", "train.py"):
+        (theirs / file).write_bytes((app.installation.project / file).read_bytes())
+    (theirs / "train.py").chmod(0o666)
+    before = app.get(f"/models/{MODEL}/releases")
+    refused = app.deploy(status=422, project_directory=str(theirs))
+    assert "can be written by every user" in refused["error"]
+    assert refused["field"] == "project_directory"
+    assert app.get(f"/models/{MODEL}/releases") == before
+    (theirs / "train.py").chmod(0o644)
+    app.deploy(status=200, project_directory=str(theirs))
+    changes = app.get(f"/models/{MODEL}/releases")["project_folders"]
+    assert [(one["before"], one["directory"], one["actor"]) for one in changes] == [
+        ("", str(app.installation.project), "ann (local)"),
+        (str(app.installation.project), str(theirs), "ann (local)"),
+    ]
+
+
+def test_flood_of_drift_cannot_start_more_than_the_budget(app: RetrainingApp) -> None:
+    app.deploy()
+    for day in range(1, 15):
+        app.service.controller.handle_cause(Cause.of_verdict(app.installation.verdict(day)))
+    suggested = [run for run in app.get("/runs")["runs"] if run["state"] == "suggested"]
+    approver = key(app, "approver", Scope.READ, Scope.APPROVE)
+    started = [
+        app.client.post(f"/runs/{run['run_id']}/approve", json={}, headers=approver).status_code
+        for run in suggested
+    ]
+    assert started.count(200) <= BUDGET_RUNS
+    assert len(app.get("/decisions", 200)["decisions"]) == 14
+
+
+def test_requester_cannot_approve(app: RetrainingApp) -> None:
+    """One stolen key of an operator who also approves releases nothing."""
+    app.deploy()
+    both = key(app, "both", Scope.READ, Scope.OPERATE, Scope.APPROVE)
+    other = key(app, "other", Scope.READ, Scope.APPROVE)
+    body = {"model": MODEL, "reason": "please", "actor": "somebody"}
+    asked = app.client.post("/triggers", json=body, headers=both).json()["causes"][0]
+    app.wait_for_state(asked["run_id"], "waiting_for_approval")
+    path = f"/runs/{asked['run_id']}/approve"
+    for claimed in ("", "else", "both"):
+        refused = app.client.post(path, json={"actor": claimed}, headers=both)
+        assert refused.status_code == 403, refused.text
+        assert "another person" in refused.json()["error"]
+    assert len(app.served()) == 1
+    assert app.client.post(path, json={}, headers=other).status_code == 200
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "reference.parquet", "manifest.json"])
+def test_swapped_version_is_not_released(app: RetrainingApp, file: str) -> None:
+    """Model, reference rows or manifest of a stored version, replaced by those of another."""
+    app.deploy()
+    other = app.another_version(0.1)
+    folders = app.installation.home / "models" / MODEL / "versions"
+    before = app.served()
+    target, source = folders / other / file, folders / app.installation.champion / file
+    write_atomic(target, source.read_bytes() + (b"" if file != "reference.parquet" else b" "))
+    refused = app.client.post(f"/models/{MODEL}/deployments", json={"version": other})
+    assert refused.status_code >= 400, refused.text
+    assert app.served() == before
