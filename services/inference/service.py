@@ -17,6 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import bentoml
 from starlette.responses import Response
 
+from services.inference.bento.control_sockets import keep_control_private
 from services.inference.bento.schemas import (
     OutcomesRequest,
     OutcomesResponse,
@@ -46,6 +47,11 @@ class InferenceService:
     """Serves predictions; `/status` lists the live models."""
 
     bento_service: AdaptedService
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]  # in the supervisor, before it makes its sockets
+    def keep_control_private() -> None:
+        """Nobody else on the machine can control the supervisor."""
+        keep_control_private()
 
     @bentoml.api(input_spec=PredictRequest, output_spec=PredictResponse)  # type: ignore[untyped-decorator]
     async def predict(self, request: UnreadRequest) -> Response:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.access.installation_keys import LOCAL, key_path, read_key_text
+from shared.access.listener_owner import listener_users
 from shared.access.loopback import is_loopback
+from shared.errors import OperatorError
 
 KEY_VARIABLE: Final = "HOMEOSTAT_API_KEY"
 FILE_VARIABLE: Final = "HOMEOSTAT_API_KEY_FILE"
@@ -23,17 +25,33 @@ class ClientKey:
     local: Path | None = None
 
     def for_url(self, url: str) -> str:
-        """The key to send to a URL; empty for none. Raises OperatorError where the file cannot be read."""
+        """The key to send to a URL; empty for none.
+
+        Raises OperatorError where the file cannot be read, or where another user listens on the port: any user may take the port
+        of a service that is stopped, and would get the key.
+        """
         if self.given:
             return self.given
-        if self.local is None or not is_loopback(urlsplit(url).hostname or "") or not self.local.exists():
+        address = urlsplit(url)
+        if self.local is None or not is_loopback(address.hostname or "") or not self.local.exists():
             return ""
+        strangers = listener_users(_port(address)) - {self.local.stat().st_uid}
+        if strangers:
+            raise OperatorError(
+                f"port {_port(address)} is served by another user (id {min(strangers)}) than the owner of {self.local}; "
+                "the key was not sent",
+                hint="check who listens there with `ss -ltnp`; or give a key of that service in HOMEOSTAT_API_KEY",
+            )
         return read_key_text(self.local)
 
     def headers(self, url: str) -> dict[str, str]:
         """The headers of a request to a URL. Raises as `for_url` does."""
         key = self.for_url(url)
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _port(address: SplitResult) -> int:
+    return address.port or (443 if address.scheme == "https" else 80)
 
 
 def find_client_key(home: Path, environment: Mapping[str, str]) -> ClientKey:

@@ -24,7 +24,7 @@ def test_key_is_created_and_shown_once(tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     text = made.stdout.strip()
     caller = who(tmp_path).authenticate(f"Bearer {text}")
-    assert (caller.name, caller.scopes) == ("shop", {Scope.PREDICT, Scope.OUTCOMES})
+    assert (caller.name, caller.scopes) == ("shop", frozenset({Scope.PREDICT, Scope.OUTCOMES}))
     listed = run("keys", "list", "--home", home)
     assert "shop" in listed.stdout
     assert text[-43:] not in listed.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,17 @@ def test_without_any_key(tmp_path: Path) -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="nowhere"):
         find_client_key(tmp_path, {"HOMEOSTAT_API_KEY_FILE": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_local_key_is_not_sent_to_another_user(tmp_path: Path) -> None:
+    """Any user may take the port of a stopped service."""
+    ensure_installation_keys(tmp_path, tmp_path / "keys" / "api_keys.json")
+    key = find_client_key(tmp_path, {})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert key.for_url(url)
+        os.chown(key_path(tmp_path, "local"), 12345, -1)
+        with pytest.raises(OperatorError, match="served by another user"):
+            key.for_url(url)
+    assert key.for_url(url)  # nobody listens any more, so nobody gets it
