@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,6 +30,10 @@ class Addresses:
         """A client for `inference`, `drift` or `retraining`. Raises OperatorError where the key cannot be read."""
         url = str(getattr(self, service))
         return ServiceClient(service, url, timeout_s=timeout_s, hint=hint, api_key=self.key.for_url(url))
+
+    def actor(self, given: str) -> str:
+        """The name to record beside that of the key: the one given, else this user's with the local key, which many may share."""
+        return given or ("" if self.key.given else getpass.getuser())
 
 
 def addresses(settings: LocalStackSettings | ClientSettings) -> Addresses:

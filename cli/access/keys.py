@@ -106,8 +106,12 @@ def rotate(
         now = datetime.now(UTC)
         ends_at = now + _duration(grace, "--grace")
         with _changing(output, home) as found:
-            key, text = rotate_key(found, name, now, ends_at=ends_at)
-        output.note(f"the old key is valid until {ends_at:%Y-%m-%d %H:%M:%S} UTC")
+            old, key, text = rotate_key(found, name, now, ends_at=ends_at)
+        if old.expires_at is not None and old.expires_at > now:
+            until = f"{old.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+            output.note(
+                f"the old key {old.key_id} is valid until {until}; `homeostat keys revoke {old.key_id}` ends it earlier"
+            )
         _show_new(output, key, text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from typing import Annotated
 
@@ -50,7 +49,7 @@ def acknowledge(
         where = addresses(client_settings(home, retraining_url=retraining_url))
         with where.client("retraining") as retraining:
             key = full_key(retraining, cause)
-            body: dict[str, object] = {"actor": actor or getpass.getuser()}
+            body: dict[str, object] = {"actor": where.actor(actor)}
             if note:
                 body["note"] = note
             if and_older:

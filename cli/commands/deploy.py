@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -213,7 +212,7 @@ def deploy(
                 {
                     "version": manifest.version,
                     "project_directory": str(project.absolute()),
-                    "actor": actor or getpass.getuser(),
+                    "actor": where.actor(actor),
                 },
             )
         generation = int(answer["release"]["generation"])

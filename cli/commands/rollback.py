@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -44,7 +43,7 @@ def rollback(
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)
         where = addresses(client_settings(home, retraining_url=retraining_url))
-        body: dict[str, object] = {"actor": actor or getpass.getuser()}
+        body: dict[str, object] = {"actor": where.actor(actor)}
         if reason:
             body["reason"] = reason
         if to_generation is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,7 +105,7 @@ def _decide(run: str, word: str, actor: str, home: Path | None, retraining_url: 
             listing(lambda: waiting_runs(where)),
             _explaining(retraining, run, options_given(home, retraining_url)),
         ):
-            answer = retraining.post(f"/runs/{run}/{word}", {"actor": actor or getpass.getuser()})
+            answer = retraining.post(f"/runs/{run}/{word}", {"actor": where.actor(actor)})
         state = answer.get("state") if isinstance(answer, dict) else None
         output.result(answer, f"run {run}: {word}d" + (f", now {state}" if state else ""))
 

@@ -4,9 +4,10 @@
 # 1. Write one file per password and API key to ./secrets. Only you can open the folder; the containers' users can read the files.
 # 2. Write the folder's name and the id of the Kafka cluster to .env, which `docker compose` reads.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 umask 077
 mkdir -p secrets
+chmod 700 secrets
 for name in postgres_password ledger_password grafana_password; do
     [ -s "secrets/$name" ] && continue
     head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"secrets/$name"

@@ -117,8 +117,9 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
         # Only the console sends a key. One that a person has exported is not meant for it.
         "HOMEOSTAT_API_KEY": "",
         "HOMEOSTAT_API_KEY_FILE": str(key_path(home, CONSOLE)),
-        # What acts needs a key also on a loopback address.
-        "HOMEOSTAT_ANONYMOUS_ACCESS": str(is_loopback(settings.host)).lower(),
+        # Only the default: `false` requires keys on this machine as well. What acts needs one in any case.
+        "HOMEOSTAT_ANONYMOUS_ACCESS": inherited.get("HOMEOSTAT_ANONYMOUS_ACCESS")
+        or str(is_loopback(settings.host)).lower(),
         "HOMEOSTAT_HOST": settings.host,
         **{
             f"HOMEOSTAT_{name}_HOST": settings.host

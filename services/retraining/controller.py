@@ -139,7 +139,7 @@ class Controller:
                     field="project_directory",
                     expected="an absolute path",
                 )
-            self._check_folder(Path(directory))
+            directory = str(self._check_folder(Path(directory)))
             found = read_loop_spec(Path(directory))
             if found.model != model:
                 raise InvalidRequest(
@@ -160,10 +160,10 @@ class Controller:
             return served, False
         return self._deps.releaser.deploy(model, version, actor), True
 
-    def _check_folder(self, directory: Path) -> None:
-        """Raises InvalidRequest where others could change the training command."""
+    def _check_folder(self, directory: Path) -> Path:
+        """The folder without links. Raises InvalidRequest where others could change the training command."""
         try:
-            check_project_folder(directory, trusted_roots(self._deps.settings.project_roots))
+            return check_project_folder(directory, trusted_roots(self._deps.settings.project_roots))
         except ProjectError as error:
             raise InvalidRequest(
                 error.message,

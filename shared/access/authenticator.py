@@ -21,7 +21,7 @@ from shared.errors import HomeostatError, OperatorError
 from shared.settings import HomeostatSettings
 
 MAXIMUM_CREDENTIALS: Final = 8 << 10  # characters
-_HINT = "`homeostat keys list` shows the keys; `homeostat keys create` makes one"
+_HINT = "ask the operator for another key; `homeostat keys list --all` shows which ended"
 
 
 class TokenVerifier(Protocol):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
+from unicodedata import category
 
 from shared.access.rate_limit import RateExceeded, TokenBucket
 from shared.access.scope import ANONYMOUS_SCOPES, Scope
 from shared.errors import CallerError, DependencyUnavailable, InvalidRequest
 
-# Also the form of a name that a person claims: without parentheses, which mark the part that was authenticated.
-ACTOR_NAME: Final = re.compile(r"[^()\x00-\x1f\x7f]{1,100}")
+# Brackets mark the part of a recorded name that was authenticated.
+MAXIMUM_NAME: Final = 100
+
+
+def is_actor_name(text: str) -> bool:
+    """Whether a text can be the name of an actor: printable, and without brackets of any script."""
+    return (
+        0 < len(text) <= MAXIMUM_NAME
+        and text.isprintable()
+        and not any(category(letter) in ("Ps", "Pe") for letter in text)
+    )
 
 
 class Unauthenticated(CallerError):
@@ -65,11 +74,11 @@ class Caller:
         claimed = claimed.strip()
         if not claimed or claimed == self.name:
             return self.name
-        if ACTOR_NAME.fullmatch(claimed) is None:
+        if not is_actor_name(claimed):
             raise InvalidRequest(
                 "actor has characters that a name may not have",
                 field="actor",
-                expected="at most 100 characters without parentheses and control characters",
+                expected=f"at most {MAXIMUM_NAME} printable characters without brackets",
             )
         return f"{claimed} ({self.name})"
 

@@ -62,5 +62,10 @@ def find_client_key(home: Path, environment: Mapping[str, str]) -> ClientKey:
     if key := environment.get(KEY_VARIABLE, "").strip():
         return ClientKey(key)
     if file := environment.get(FILE_VARIABLE, "").strip():
-        return ClientKey(read_key_text(Path(file)))
+        text = read_key_text(Path(file))
+        if not text:
+            raise OperatorError(
+                f"the API key file {file} is empty", hint=f"put a key there, or unset {FILE_VARIABLE}"
+            )
+        return ClientKey(text)
     return ClientKey(local=key_path(home, LOCAL))

@@ -11,6 +11,8 @@ from shared.access.scope import Scope
 from shared.errors import Conflict, InvalidRequest, NotFound
 
 MAXIMUM_KEYS = 10_000
+# Names under which the ledger records what nobody did by a key.
+RESERVED = frozenset({ANONYMOUS.name, "loop", "drift", "alert", "unknown"})
 
 
 def create_key(
@@ -26,11 +28,12 @@ def create_key(
 
     A name stands for one person or program: the ledger records it.
     """
-    if KEY_NAME.fullmatch(name) is None or name == ANONYMOUS.name:
+    if KEY_NAME.fullmatch(name) is None or name in RESERVED:
         raise InvalidRequest(
             f"{name[:80]!r} cannot be the name of a key",
             field="name",
-            expected="1 to 64 letters, digits, dots, dashes, underscores or @, other than `anonymous`",
+            hint="a name has 1 to 64 letters, digits, dots, dashes, underscores or @",
+            expected=f"1 to 64 letters, digits, dots, dashes, underscores or @, other than {', '.join(sorted(RESERVED))}",
         )
     if valid_keys(keys, name, now):
         raise Conflict(
@@ -44,8 +47,13 @@ def create_key(
     return key, text
 
 
-def rotate_key(keys: dict[str, ApiKey], name: str, now: datetime, *, ends_at: datetime) -> tuple[ApiKey, str]:
-    """Add a key with name, scopes and rate of a valid one, which expires at `ends_at`. Raises NotFound, Conflict."""
+def rotate_key(
+    keys: dict[str, ApiKey], name: str, now: datetime, *, ends_at: datetime
+) -> tuple[ApiKey, ApiKey, str]:
+    """Add a key with name, scopes and rate of a valid one, which expires at `ends_at`; the old one, the new one and its text.
+
+    Raises NotFound, Conflict.
+    """
     old = _only(keys, name, now)
     lifetime = old.expires_at - old.created_at if old.expires_at else None
     key, text = make_key(
@@ -58,7 +66,7 @@ def rotate_key(keys: dict[str, ApiKey], name: str, now: datetime, *, ends_at: da
     ends_at = min(ends_at, old.expires_at) if old.expires_at else ends_at
     keys[old.key_id] = replace(old, expires_at=ends_at)
     keys[key.key_id] = key
-    return key, text
+    return keys[old.key_id], key, text
 
 
 def revoke_keys(keys: dict[str, ApiKey], name: str, now: datetime) -> list[ApiKey]:
@@ -81,6 +89,10 @@ def _only(keys: dict[str, ApiKey], name: str, now: datetime) -> ApiKey:
     if not found:
         raise NotFound(f"there is no valid key {name[:80]}", hint="`homeostat keys list` shows all")
     if len(found) > 1:
-        ids = ", ".join(key.key_id for key in found)
-        raise Conflict(f"{len(found)} valid keys are named {name}: {ids}", hint="give the id of one")
+        found.sort(key=lambda key: key.created_at)
+        *older, newest = (key.key_id for key in found)
+        raise Conflict(
+            f"{len(found)} valid keys are named {name}: {', '.join(older)}, and the newest {newest}",
+            hint=f"`homeostat keys rotate {newest}` replaces the newest; `homeostat keys revoke {older[0]}` ends an old one",
+        )
     return found[0]

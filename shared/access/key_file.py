@@ -35,6 +35,7 @@ class KeyFile:
         self._monotonic = monotonic
         self._looked_at = float("-inf")
         self._identity: object = ()
+        self._problem = ""
         self._keys: Mapping[str, ApiKey] = {}
         self.generation = 0  # grows with each change that was seen
 
@@ -47,13 +48,21 @@ class KeyFile:
         """Look whether the file has changed, at most once a second, and return the generation. Raises OperatorError."""
         now = self._monotonic()
         if now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
             identity = _identity(self.path)
             if identity != self._identity:
+                self._identity, self._problem = identity, ""
                 self._keys = {}  # nobody is admitted by what a broken file held before
                 self.generation += 1
-                self._keys = {key.key_id: key for key in read_keys(self.path)}
-                self._identity = identity
-            self._looked_at = now
+                try:
+                    self._keys = {key.key_id: key for key in read_keys(self.path)}
+                except OperatorError as error:
+                    self._identity = ()  # look again after the next second
+                    self._problem = str(error)
+                    _report(self._problem)
+        if self._problem:
+            # Whoever sends a request learns no more.
+            raise OperatorError("the API keys of this service cannot be read", hint="its log says why")
         return self.generation
 
     @property
@@ -96,6 +105,12 @@ def read_keys(path: Path) -> list[ApiKey]:
             f"the API keys {path} are malformed: {error}",
             hint="restore the file from a backup, or remove it and make new keys with `homeostat keys create`",
         ) from error
+
+
+def _report(problem: str) -> None:
+    from shared.observability.logs import get_logger  # commands must not wait for it
+
+    get_logger(__name__).error("api_keys_unreadable", problem=problem)
 
 
 def _identity(path: Path) -> object:

@@ -126,7 +126,7 @@ ROUTES: Final[Mapping[str, Mapping[Route, Scope | None]]] = {
     },
 }
 
-_KNOWN_PATHS = 1024
+_KNOWN_PATHS, _KNOWN_LENGTH = 1024, 256
 
 
 class RouteTable:
@@ -139,15 +139,19 @@ class RouteTable:
             if "{" in path:
                 segments = tuple(path.split("/"))
                 self._templates.setdefault((method, len(segments)), []).append((segments, scope))
-        self.scope_of = lru_cache(maxsize=_KNOWN_PATHS)(self._scope_of)
+        self._known = lru_cache(maxsize=_KNOWN_PATHS)(self._scope_of)
 
     @classmethod
     def of(cls, service: str) -> RouteTable:
         """Those of a service of the table."""
         return cls(ROUTES[service])
 
-    def _scope_of(self, method: str, path: str) -> Scope | None:
+    def scope_of(self, method: str, path: str) -> Scope | None:
         """The scope that a request needs; PUBLIC for none."""
+        # Longer ones are not kept: anybody may send them.
+        return self._known(method, path) if len(path) <= _KNOWN_LENGTH else self._scope_of(method, path)
+
+    def _scope_of(self, method: str, path: str) -> Scope | None:
         method = "GET" if method == "HEAD" else method
         path = path.removesuffix("\n")
         if (method, path) in self.routes:

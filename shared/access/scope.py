@@ -12,10 +12,12 @@ from shared.errors import InvalidRequest
 class Scope(StrEnum):
     """One permission. A route needs exactly one of them (shared/access/route_table.py)."""
 
-    PREDICT = "predict"  # request predictions, read what models take and return
+    PREDICT = (
+        "predict"  # request predictions; submit, read and cancel tasks, read what models take and return
+    )
     OUTCOMES = "outcomes"  # post outcomes
     READ = "read"  # status, metrics, verdicts, reports, runs, lineage
-    OPERATE = "operate"  # submit triggers, evaluate a window, acknowledge, cancel a task
+    OPERATE = "operate"  # submit triggers, evaluate a window, acknowledge
     APPROVE = "approve"  # approve or reject a run
     ADMIN = "admin"  # deploy and roll back
 
@@ -44,6 +46,7 @@ def parse_scopes(names: Iterable[str]) -> frozenset[Scope]:
             raise InvalidRequest(
                 f"{name[:40]!r} is neither a scope nor a role",
                 field="scopes",
+                hint=f"give --scope once for each of {', '.join(Scope)}, or a role: {', '.join(ROLES)}",
                 expected=f"scopes ({', '.join(Scope)}) or roles ({', '.join(ROLES)})",
             )
     if not found:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shared.access.authenticator import Authenticator
 from shared.access.caller import Caller, Unauthenticated
+from shared.access.directness import is_direct
 from shared.access.route_table import PUBLIC, RouteTable
 
 # Where the caller is in the scope of a request.
@@ -69,9 +70,9 @@ def authorization(scope: MutableMapping[str, Any]) -> str | None:
 
 
 def local_address(scope: MutableMapping[str, Any]) -> str:
-    """Our end of the connection of a request; empty if unknown."""
+    """Our end of the connection of a request; empty if unknown, or if the request was not sent by a program of this machine."""
     server = scope.get("server")
-    return str(server[0]) if server else ""
+    return str(server[0]) if server and is_direct(scope["method"], scope["headers"]) else ""
 
 
 def caller_of(scope: MutableMapping[str, Any]) -> Caller:

@@ -259,7 +259,7 @@ ODD_REQUESTS: dict[str, tuple[Segments, int]] = {
         1,
     ),
     "negative-length": ([request(INFER, PLAIN, [("Content-Length", "-5")])], 1),
-    "no-length": ([b"POST %b HTTP/1.1\r\nHost: x\r\n\r\n" % INFER.encode()], 1),
+    "no-length": ([b"POST %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % INFER.encode()], 1),
     "not-http": ([b"nonsense\r\n\r\n"], 1),
     "head-length-text": ([request(INFER, PLAIN, [("Inference-Header-Content-Length", "x")])], 1),
     "head-length-twice": ([request(INFER, PLAIN, [("Inference-Header-Content-Length", "1")] * 2)], 1),

@@ -105,14 +105,24 @@ def test_flood_of_drift_cannot_start_more_than_the_budget(app: RetrainingApp) ->
     assert len(app.get("/decisions", 200)["decisions"]) == 14
 
 
-def test_requester_cannot_approve(app: RetrainingApp) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": MODEL, "reason": "please", "actor": "somebody"},
+        {
+            "alerts": [
+                {"labels": {"model": MODEL}, "startsAt": "2026-01-16T00:00:00Z", "generatorURL": "somebody"}
+            ]
+        },
+    ],
+)
+def test_requester_cannot_approve(app: RetrainingApp, body: dict[str, Any]) -> None:
     """One stolen key of an operator who also approves releases nothing."""
     app.deploy()
     both = key(app, "both", Scope.READ, Scope.OPERATE, Scope.APPROVE)
     other = key(app, "other", Scope.READ, Scope.APPROVE)
-    body = {"model": MODEL, "reason": "please", "actor": "somebody"}
     asked = app.client.post("/triggers", json=body, headers=both).json()["causes"][0]
-    app.wait_for_state(asked["run_id"], "waiting_for_approval")
+    app.wait_for_state(asked["run_id"], "waiting_for_approval", "suggested")
     path = f"/runs/{asked['run_id']}/approve"
     for claimed in ("", "else", "both"):
         refused = app.client.post(path, json={"actor": claimed}, headers=both)

@@ -481,8 +481,9 @@ def test_no_password_has_a_default() -> None:
 
 
 def test_one_command_makes_what_must_be_set_and_keeps_what_is_there(tmp_path: Path) -> None:
-    (tmp_path / "containers").mkdir()
-    script = tmp_path / "containers" / "secrets.sh"
+    script = tmp_path / "deploy" / "containers" / "secrets.sh"
+    script.parent.mkdir(parents=True)
+    (tmp_path / "secrets").mkdir(mode=0o755)
     script.write_bytes((ROOT / "deploy/containers/secrets.sh").read_bytes())
     (tmp_path / ".env").write_text("HOMEOSTAT_LOG_LEVEL=debug")
     for _ in range(2):

@@ -13,8 +13,8 @@ from tests.fakes.tls_client import client_hello
 # What each sends in turn: nothing, a part of the headers, all headers and a part of the body.
 BEGINNINGS = (
     b"",
-    b"POST /predict HTTP/1.1\r\nHost: slow\r\nContent-",
-    b"POST /predict HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n"
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-",
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n"
     b'{"model":"toy","rows":[',
 )
 

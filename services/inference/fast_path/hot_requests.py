@@ -36,6 +36,7 @@ from services.inference.models.slot import Slots
 from services.inference.prediction.call import Call, Prediction
 from services.inference.prediction.predictor import Predictor
 from services.inference.tracing.request_trace import Tracing
+from shared.access.directness import is_direct
 from shared.errors import HomeostatError
 from shared.observability.logs import get_logger
 
@@ -109,7 +110,7 @@ class HotRequests:
         credentials.
         """
         has_credentials, grant = self.admission.of_credentials(headers)
-        if grant is None and (has_credentials or not anonymous):
+        if grant is None and (has_credentials or not anonymous or not is_direct("POST", headers)):
             return None
         return self.layouts.learn(data, url, headers, grant)
 

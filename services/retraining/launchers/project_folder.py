@@ -24,14 +24,17 @@ def trusted_roots(setting: str) -> tuple[Path, ...]:
     return tuple(Path(root) for root in setting.split(":") if root)
 
 
-def check_project_folder(folder: Path, roots: Sequence[Path]) -> None:
-    """Raises ProjectError with the path that others could change, and the command that repairs it."""
+def check_project_folder(folder: Path, roots: Sequence[Path]) -> Path:
+    """The folder without symbolic links, which must be used from now on: a link could be changed after the check.
+
+    Raises ProjectError with the path that others could change, and the command that repairs it.
+    """
     try:
         real = folder.resolve(strict=True)
         if any(real.is_relative_to(root.resolve()) for root in roots):
-            return
-        for path in (*_with_parents(real), *_below(real)):
-            if problem := _problem(path):
+            return real
+        for path, is_above in _looked_at(real):
+            if problem := _problem(path, is_above=is_above):
                 raise ProjectError(
                     f"the project folder {folder} is not safe: {path} {problem}",
                     hint=f"chown it to the user of retraining and `chmod go-w {path}`, or add a folder above it that you "
@@ -40,42 +43,41 @@ def check_project_folder(folder: Path, roots: Sequence[Path]) -> None:
     except OSError as error:
         raise ProjectError(
             f"the project folder {folder} cannot be read by retraining: {error.strerror}: {error.filename}",
-            hint="deploy a folder that exists on the machine of retraining and belongs to its user",
+            hint="deploy the model again with a folder that exists on the machine of retraining and belongs to its user",
         ) from error
+    return real
 
 
-def _with_parents(path: Path) -> Iterator[Path]:
-    yield from reversed(path.parents)
-    yield path
+def _looked_at(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Every path whose change could change the training command, and whether it is only a folder above one.
+
+    The folder and what is below it; what links there lead to, one link after the other; and all folders above.
+    """
+    count, above, waiting, seen = 0, set[Path](), [folder], set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        count += 1
+        if count > MAXIMUM_FILES:
+            raise ProjectError(
+                f"the project folder {folder} has more than {MAXIMUM_FILES} files",
+                hint=f"keep data elsewhere, or add a folder above it to {ROOTS_SETTING}",
+            )
+        above.update(path.parents)
+        yield path, False
+        if path.is_symlink():
+            target = path.parent / path.readlink()
+            # The folder of the target without links, the target itself as it is: it may be another link. One to nothing is safe.
+            if os.path.lexists(target):
+                waiting.append(target.parent.resolve() / target.name)
+        elif path.is_dir():
+            waiting += [path / name for name in os.listdir(path)]
+    yield from ((path, True) for path in sorted(above - seen))
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    count = 0
-    outside: set[Path] = set()
-    for place, folders, files in os.walk(folder, onerror=_raise):
-        for name in (*folders, *files):
-            count += 1
-            if count > MAXIMUM_FILES:
-                raise ProjectError(
-                    f"the project folder {folder} has more than {MAXIMUM_FILES} files",
-                    hint=f"keep data elsewhere, or add a folder above it to {ROOTS_SETTING}",
-                )
-            path = Path(place, name)
-            yield path
-            if path.is_symlink():
-                # What it points to may be run as well. A link to nothing is no danger.
-                target = path.resolve()
-                outside.update(
-                    _with_parents(target) if target.exists() and not target.is_relative_to(folder) else ()
-                )
-    yield from sorted(outside)
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _problem(path: Path) -> str:
+def _problem(path: Path, *, is_above: bool) -> str:
     """Why others can change what is at a path; empty if they cannot."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
@@ -83,8 +85,10 @@ def _problem(path: Path) -> str:
         return "" if status.st_uid in (0, os.geteuid()) else "is a link that belongs to another user"
     if status.st_uid not in (0, os.geteuid()):
         return "belongs to another user"
-    # In a folder with the sticky bit, such as /tmp, nobody can replace what belongs to others.
-    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+    if _has_access_list(path):
+        return "has an access control list"
+    # In a folder with the sticky bit, such as /tmp, nobody can replace what belongs to others; but everybody can add.
+    if is_above and status.st_mode & stat.S_ISVTX:
         return ""
     if status.st_mode & stat.S_IWOTH:
         return "can be written by every user"
@@ -93,14 +97,21 @@ def _problem(path: Path) -> str:
     return ""
 
 
+def _has_access_list(path: Path) -> bool:
+    try:
+        return bool(os.getxattr(path, "system.posix_acl_access"))
+    except OSError:  # none, or the file system has no such lists
+        return False
+
+
 def _only_ours(group: int) -> bool:
-    """Whether a group has no member but this process's user: many distributions give each user such a group, and umask 002."""
+    """Whether a group is this user's alone: many distributions give each user a group of the same name, and umask 002."""
     import grp
     import pwd
 
     try:
-        user = pwd.getpwuid(os.geteuid())
-        members = grp.getgrgid(group).gr_mem
+        user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
     except KeyError:
         return False
-    return group in (0, user.pw_gid) and set(members) <= {user.pw_name, "root"}
+    others = [one for one in pwd.getpwall() if one.pw_gid == group and one.pw_uid != user.pw_uid]
+    return found.gr_name == user.pw_name and set(found.gr_mem) <= {user.pw_name} and not others

@@ -41,9 +41,9 @@ def run_of(connection: Connection, run_id: str) -> Run:
 
 
 def requester_of(connection: Connection, cause_key: str) -> str:
-    """Who requested the run of a cause; empty for a cause that nobody requested."""
+    """Who sent the request or alert that a run is for; empty for a verdict of drift."""
     found = connection.execute(
-        select(cause.c.actor).where(cause.c.key == cause_key, cause.c.source == "request")
+        select(cause.c.actor).where(cause.c.key == cause_key, cause.c.source != "verdict")
     ).scalar()
     return str(found or "")
 

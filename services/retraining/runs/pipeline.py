@@ -147,16 +147,17 @@ class Pipeline:
         if trained_attempt(folder) is None:
             run = self._transition(run, "training", attempts=run.attempts + 1)
         policy = run.loop.require_performance().retraining
-        if trained_attempt(folder) is None and Path(run.directory).is_dir():
+        directory = Path(run.directory)
+        if trained_attempt(folder) is None:
             # Again: it may have changed since it was deployed.
-            check_project_folder(Path(run.directory), trusted_roots(deps.settings.project_roots))
+            directory = check_project_folder(directory, trusted_roots(deps.settings.project_roots))
         train(
             deps.launcher,
             run_id=run.run_id,
             command=policy.command,
             passed=policy.environment,
             confinement=Confinement.of(run.loop.training),
-            directory=Path(run.directory),
+            directory=directory,
             time_limit=policy.time_limit,
             folder=folder,
             attempt=run.attempts,

@@ -33,7 +33,7 @@ def read_triggers(body: object, now: datetime, caller: Caller) -> tuple[list[Cau
             "the body is not a JSON object", field="body", expected="a JSON object", status=400
         )
     if isinstance(body.get("alerts"), list):
-        return _alerts(body["alerts"])
+        return _alerts(body["alerts"], caller)
     return [_own(body, now, caller)], []
 
 
@@ -68,7 +68,7 @@ def _own(body: dict[str, Any], now: datetime, caller: Caller) -> Cause:
     )
 
 
-def _alerts(alerts: list[Any]) -> tuple[list[Cause], list[str]]:
+def _alerts(alerts: list[Any], caller: Caller) -> tuple[list[Cause], list[str]]:
     """One cause per alert. Its key is made of fingerprint and startsAt: an alert that is sent again, grouped differently or sent
     by a second Alertmanager is the same cause. An alert that a rule got no data says nothing about the model: it is no cause."""
     if len(alerts) > MAX_ALERTS:
@@ -88,7 +88,7 @@ def _alerts(alerts: list[Any]) -> tuple[list[Cause], list[str]]:
             without_data += 1
             continue
         try:
-            causes.append(_alert(alert, f"alerts[{place}]"))
+            causes.append(_alert(alert, f"alerts[{place}]", caller))
         except InvalidRequest as error:
             ignored.append(error.message)
     if not causes and not without_data:
@@ -114,7 +114,7 @@ def _without_data(alert: object) -> str:
     return next(iter(sorted(found)), "")
 
 
-def _alert(alert: object, place: str) -> Cause:
+def _alert(alert: object, place: str, caller: Caller) -> Cause:
     if not isinstance(alert, dict):
         raise InvalidRequest(f"{place} is not an object", field=place, expected="an alert")
     labels, annotations = alert.get("labels"), alert.get("annotations")
@@ -134,7 +134,7 @@ def _alert(alert: object, place: str) -> Cause:
         model=model,
         source="alert",
         reason=(f"{name}: {text}" if text else name)[:500],
-        actor=str(alert.get("generatorURL") or "alert")[:200],
+        actor=caller.name,
         resolved=resolved,
         about=about,
         about_version=_annotation(annotations, "version", VERSION),

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import jwt
 
-from shared.access.caller import ACTOR_NAME, Caller, Unauthenticated
+from shared.access.caller import Caller, Unauthenticated, is_actor_name
 from shared.access.oidc.grants import Grants
 from shared.access.oidc.provider import Provider
 from shared.access.oidc.settings import OidcSettings
@@ -90,11 +90,7 @@ class OidcTokenVerifier:
         """The caller that an access token names. Raises Unauthenticated, KeysNotAtHand, DependencyUnavailable."""
         claims = self.claims_of(token, self.audience)
         name = claims.get(self._name_claim)
-        if (
-            not isinstance(name, str)
-            or not name.strip()
-            or ACTOR_NAME.fullmatch(f"{NAME_PREFIX}{name}") is None
-        ):
+        if not isinstance(name, str) or not name.strip() or not is_actor_name(f"{NAME_PREFIX}{name}"):
             raise Unauthenticated(
                 f"the claim {self._name_claim} of the token is no name",
                 hint="HOMEOSTAT_OIDC_NAME_CLAIM names a claim with at most 95 characters, without parentheses",

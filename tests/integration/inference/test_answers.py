@@ -172,7 +172,9 @@ def test_too_large_stream_is_refused(server: InferenceProcess) -> None:
 def test_slow_senders_do_not_block_others(server: InferenceProcess) -> None:
     slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
     for connection in slow:
-        connection.sendall(b'POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"rows":')
+        connection.sendall(
+            b'POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"rows":'
+        )
     start = time.monotonic()
     statuses = {server.http.post("/predict", json={"rows": [ROW]}).status_code for _ in range(5)}
     assert statuses == {200}

@@ -304,7 +304,9 @@ def test_both_paths_answer_hostile_requests_the_same(
 def test_slow_body_is_refused_on_both_paths(servers: tuple[InferenceProcess, InferenceProcess]) -> None:
     connections = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for server in servers]
     for connection in connections:
-        connection.sendall(b'POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"rows":')
+        connection.sendall(
+            b'POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"rows":'
+        )
     for connection in connections:
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
         connection.close()

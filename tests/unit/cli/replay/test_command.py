@@ -22,7 +22,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def inference(service: FakeService) -> FakeService:
     """A server of one model, toy, that answers one prediction whatever it is asked."""
     service.answers |= {
-        "GET /status.json": (200, {"models": [{"name": "toy", "version": VERSION}]}),
+        "POST /v2/repository/index": (200, [{"name": "toy", "version": VERSION, "state": "READY"}]),
         "GET /v2/models/toy": (200, {"name": "toy", "versions": [VERSION], "inputs": INPUTS[:1]}),
         "POST /predict": (
             200,

@@ -31,7 +31,21 @@ def test_actor_always_shows_the_authenticated_name() -> None:
     assert [authenticated_name(actor) for actor in ("shop", "Änn B. (shop)")] == ["shop", "shop"]
 
 
-@pytest.mark.parametrize("claimed", ["x (admin)", "(", "a\nb", "a\x00b", "a" * 101])
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        "x (admin)",
+        "(",
+        "a\nb",
+        "a\x00b",
+        "a" * 101,
+        "boss\uff08boss\uff09",
+        "a\u202eb",
+        "a\u2028b",
+        "\u200b",
+        "a\u3000b",
+    ],
+)
 def test_claimed_name_cannot_look_authenticated(claimed: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         SHOP.actor(claimed)

@@ -39,6 +39,12 @@ def test_without_any_key(tmp_path: Path) -> None:
     assert find_client_key(tmp_path, {"HOMEOSTAT_API_KEY": " "}).for_url(HERE) == ""
 
 
+def test_empty_file_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(OperatorError, match="is empty"):
+        find_client_key(tmp_path, {"HOMEOSTAT_API_KEY_FILE": str(tmp_path / "empty")})
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="nowhere"):
         find_client_key(tmp_path, {"HOMEOSTAT_API_KEY_FILE": str(tmp_path / "nowhere")})

@@ -26,7 +26,9 @@ def test_a_name_has_one_valid_key() -> None:
     assert again.key_id != key.key_id
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a\n", "-a", "a" * 65, "ann (admin)", "anonymous"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a\n", "-a", "a" * 65, "ann (admin)", "anonymous", "loop", "drift"]
+)
 def test_malformed_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         create_key({}, name, READ, NOW)
@@ -36,7 +38,7 @@ def test_malformed_name_is_refused(name: str) -> None:
 def test_old_key_ends_after_its_grace() -> None:
     keys: dict[str, ApiKey] = {}
     old, _ = create_key(keys, "ann", READ, NOW, requests_per_second=3)
-    new, _ = rotate_key(keys, "ann", NOW, ends_at=NOW + HOUR)
+    _, new, _ = rotate_key(keys, "ann", NOW, ends_at=NOW + HOUR)
     assert (new.name, new.scopes, new.requests_per_second) == ("ann", READ, 3)
     assert len(valid_keys(keys, "ann", NOW)) == 2
     assert valid_keys(keys, "ann", NOW + HOUR) == [new]
@@ -48,7 +50,7 @@ def test_old_key_ends_after_its_grace() -> None:
 def test_rotation_keeps_the_lifetime_and_never_extends_the_old_key() -> None:
     keys: dict[str, ApiKey] = {}
     old, _ = create_key(keys, "ann", READ, NOW, expires_at=NOW + 2 * HOUR)
-    new, _ = rotate_key(keys, "ann", NOW + HOUR, ends_at=NOW + 9 * HOUR)
+    _, new, _ = rotate_key(keys, "ann", NOW + HOUR, ends_at=NOW + 9 * HOUR)
     assert new.expires_at == NOW + 3 * HOUR
     assert keys[old.key_id].expires_at == NOW + 2 * HOUR
 

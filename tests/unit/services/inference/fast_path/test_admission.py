@@ -223,7 +223,7 @@ def test_slow_body_of_a_refused_request_closes_the_connection(serve: Serve, keys
     """The answer does not wait for the body, and the connection does not for ever."""
     server = serve(receive_seconds=0.8)
     with server.connect() as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
         assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 401 ")
         client.settimeout(0.05)
         start = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,39 @@ def test_group_of_others_may_not_write(project: Path, monkeypatch: pytest.Monkey
 def test_sticky_folder_above_is_allowed(project: Path) -> None:
     project.parent.chmod(0o1777)
     check_project_folder(project, ())
+    project.parent.chmod(0o755)
+    project.chmod(0o1777)  # everybody can add a module
+    assert "every user" in refusal(project)
+
+
+def test_the_folder_without_links_is_returned(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(project)
+    assert check_project_folder(tmp_path / "link", ()) == project.resolve()
+
+
+def test_folder_and_every_link_behind_a_link_is_checked(project: Path, tmp_path: Path) -> None:
+    library, hop = tmp_path / "library", tmp_path / "hops" / "hop"
+    library.mkdir()
+    (library / "helper.py").write_text("")
+    hop.parent.mkdir()
+    hop.symlink_to(library)
+    (project / "library").symlink_to(hop)
+    check_project_folder(project, ())
+    (library / "helper.py").chmod(0o666)
+    assert "helper.py" in refusal(project)
+    (library / "helper.py").chmod(0o644)
+    hop.parent.chmod(0o777)
+    assert f"{hop.parent} can be written by every user" in refusal(project)
+
+
+def test_access_control_list_is_refused(project: Path) -> None:
+    entries = [(1, 6, 2**32 - 1), (2, 6, 12345), (4, 4, 2**32 - 1), (16, 6, 2**32 - 1), (32, 4, 2**32 - 1)]
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(project / "train.py", "system.posix_acl_access", value)
+    except OSError as error:
+        pytest.skip(f"this file system has no access control lists: {error.strerror}")
+    assert "access control list" in refusal(project)
 
 
 def test_configured_root_is_trusted(project: Path) -> None:
