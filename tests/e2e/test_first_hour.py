@@ -51,6 +51,11 @@ class Person:
         assert found is not None
         return found
 
+    def is_serving(self) -> bool:
+        """Whether inference has loaded what is released, which takes a moment after its start."""
+        ready = f"http://127.0.0.1:{self.state().ports['inference']}/health/ready"
+        return local_http.get(ready, timeout=bound(10)).status_code == 200
+
     def ask(self, path: str, body: object) -> Any:
         answer = local_http.post(
             f"http://127.0.0.1:{self.state().ports['inference']}{path}",
@@ -160,7 +165,8 @@ def test_the_first_hour(person: Person) -> None:
     assert not person.run("status", code=1)["supervised"]
     person.run("up", "--detach", "--free-ports")
     assert not any(psutil.pid_exists(process.pid) for process in killed.processes)
-    until(lambda: person.ask("/predict", {"rows": rows})["generation"] == 3, 20, "it is served again")
+    until(person.is_serving, 20, "it is served again")
+    assert person.ask("/predict", {"rows": rows})["generation"] == 3
 
     # The end.
     running = person.state()

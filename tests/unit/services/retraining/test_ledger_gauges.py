@@ -22,7 +22,11 @@ def test_gauges_are_correct_after_a_restart(open_app: Callable[..., RetrainingAp
     released = app.get(f"/models/{MODEL}/releases")["releases"][-1]["released_at"]
     gain = app.get(f"/runs/{run_id}")["gate"]["gain"]
     # Another process with the same home, right after its start.
-    text = TestClient(build(app.installation.settings, SETTINGS).app).get("/metrics").text
+    text = (
+        TestClient(build(app.installation.settings, SETTINGS).app, headers=app.installation.headers)
+        .get("/metrics")
+        .text
+    )
     shown = dict(
         line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("homeostat_retraining_")
     )
