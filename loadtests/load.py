@@ -39,7 +39,11 @@ def generate(host: str, port: int, request: bytes, *, connections: int, seconds:
 def post(path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
     """A POST as it goes over the wire; of JSON, if `headers` say nothing else."""
     given = headers or {"Content-Type": "application/json"}
-    lines = [f"POST {path} HTTP/1.1", "Host: bench", *(f"{name}: {value}" for name, value in given.items())]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: localhost",
+        *(f"{name}: {value}" for name, value in given.items()),
+    ]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 

@@ -17,7 +17,7 @@ from tests.waiting import bound
 
 # A heavy library, and the places that may import it. A folder stands for everything below it.
 HOMES = {
-    "bentoml": ("services/inference/service.py", "loadtests"),
+    "bentoml": ("services/inference/service.py", "services/inference/bento/control_sockets.py", "loadtests"),
     "_bentoml_sdk": ("services/inference/bentoml_adapter.py", "services/inference/bento"),
     "_bentoml_impl": ("services/inference/bento",),
     "torch": (
