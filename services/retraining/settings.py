@@ -40,7 +40,7 @@ class RetrainingSettings(BaseSettings):
     )
     project_roots: str = Field(
         "",
-        description="Folders, separated by colons, below which every project folder may be deployed. Other project folders must "
+        description="Folders, separated by colons, below which all project folders are trusted. Other project folders must "
         "belong to the service's user, and nobody else may be able to write there or replace a folder above them.",
     )
     poll_seconds: float = Field(

@@ -7,6 +7,7 @@ its content. A file that cannot be read admits nobody.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -129,8 +130,6 @@ def _mode(path: Path) -> int:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    import os
-
     ends = time.monotonic() + _LOCK_SECONDS
     while (descriptor := try_lock(path)) is None:
         if time.monotonic() > ends:
