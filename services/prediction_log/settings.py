@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.topics import MAX_RECORD_BYTES
+
 
 class ShipperSettings(BaseSettings):
     """Settings of the shipper."""
@@ -45,7 +47,7 @@ class SinkSettings(BaseSettings):
         description="Maximum batching delay of a record before it is committed to the lake, in seconds.",
     )
     maximum_record_bytes: int = Field(
-        8 << 20,
+        MAX_RECORD_BYTES,
         ge=1000,
         description="Maximum size of a Kafka record, in bytes; larger ones become dead letters.",
     )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+# Of a record's value. Readers refuse larger ones before they look inside.
+MAX_RECORD_BYTES: Final = 8 << 20
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
@@ -13,6 +14,7 @@ from shared.messaging.assignment_watch import AssignmentWatch
 from shared.messaging.connection import HINT, Connection
 from shared.messaging.interfaces import Message, Partition, TopicIdentity
 from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
+from shared.messaging.topic_identities import TopicIdentities
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -42,10 +44,9 @@ class LogConsumer:
         self._connection: Connection[KafkaConsumer] = Connection(
             bootstrap, self._connect, explain=security.explain
         )
-        self._admin: Connection[KafkaAdminClient] = Connection(
-            bootstrap, self._connect_admin, explain=security.explain
+        self._identities = TopicIdentities(
+            bootstrap, f"{client_id}-identity", connect_seconds=connect_seconds, security=security
         )
-        self._cluster_id = ""
         self._watch = AssignmentWatch()
         self._reported = ""  # the problem that the log has
 
@@ -67,18 +68,7 @@ class LogConsumer:
         except (KafkaError, OSError):
             self.reset()
             return []
-        return [
-            Message(
-                Partition(record.topic, record.partition),
-                record.offset,
-                record.key,
-                record.value if record.value is not None else b"",
-                list(record.headers or ()),
-                record.timestamp,
-            )
-            for records in polled.values()
-            for record in records
-        ]
+        return to_messages(polled)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Store the offsets of the group. Raises DependencyUnavailable; the caller may continue if it skips repeats."""
@@ -134,19 +124,7 @@ class LogConsumer:
 
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
         """The topics' current ids. Raises DependencyUnavailable."""
-        try:
-            described = {topic["name"]: topic for topic in self._admin.open().describe_topics(list(topics))}
-        except (KafkaError, OSError) as error:
-            self._forget_admin()
-            raise DependencyUnavailable(
-                f"no Kafka broker answers at {self._bootstrap}: {error!r}", hint=HINT
-            ) from error
-        missing = [name for name in topics if name not in described or described[name].get("error_code")]
-        if missing:
-            raise DependencyUnavailable(
-                f"Kafka has no topic {', '.join(missing)}", hint="`homeostat up` creates the topics"
-            )
-        return {name: TopicIdentity(self._cluster_id, str(described[name]["topic_id"])) for name in topics}
+        return self._identities.read(topics)
 
     def reset(self) -> None:
         """Drop the connection and everything prefetched."""
@@ -160,7 +138,7 @@ class LogConsumer:
     def close(self) -> None:
         """Leave the group and close the connection."""
         self.reset()
-        self._forget_admin()
+        self._identities.close()
 
     def _connect(self) -> KafkaConsumer:
         client = KafkaConsumer(
@@ -184,26 +162,6 @@ class LogConsumer:
         )
         client.subscribe(self._topics)
         return client
-
-    def _connect_admin(self) -> KafkaAdminClient:
-        admin = KafkaAdminClient(
-            bootstrap_servers=self._bootstrap.split(","),
-            client_id=f"{self._client_id}-identity",
-            bootstrap_timeout_ms=self._connect_milliseconds,
-            request_timeout_ms=5_000,
-            **self._security.options,
-        )
-        try:
-            self._cluster_id = str(admin.describe_cluster()["cluster_id"])
-        except BaseException:
-            _close_admin(admin)
-            raise
-        return admin
-
-    def _forget_admin(self) -> None:
-        admin = self._admin.release()
-        if admin is not None:
-            _close_admin(admin)
 
 
 def open_consumer(
@@ -232,11 +190,20 @@ def open_consumer(
     )
 
 
-def _close_admin(admin: KafkaAdminClient) -> None:
-    try:
-        admin.close()
-    except (KafkaError, OSError):
-        pass  # it is dropped anyway
+def to_messages(polled: Mapping[Any, Sequence[Any]]) -> list[Message]:
+    """What the client polled, as our own records: in order per partition."""
+    return [
+        Message(
+            Partition(record.topic, record.partition),
+            record.offset,
+            record.key,
+            record.value if record.value is not None else b"",
+            list(record.headers or ()),
+            record.timestamp,
+        )
+        for records in polled.values()
+        for record in records
+    ]
 
 
 def _to_kafka(partition: Partition) -> TopicPartition:

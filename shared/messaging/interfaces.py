@@ -94,3 +94,25 @@ class Consumer(Protocol):
 
     def close(self) -> None:
         """Leave the group."""
+
+
+class TopicReader(Protocol):
+    """Reads every partition of one topic from positions that its caller keeps. Without a group: each reader gets every record."""
+
+    def seek(self, positions: Mapping[int, int] | None) -> None:
+        """Read from these offsets, by partition number; a partition without one from its beginning. None: only new records."""
+
+    def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
+        """New records, waiting up to `timeout` seconds for the first; none while no broker answers."""
+
+    def positions(self) -> dict[int, int]:
+        """Per partition, the offset of the next record that `poll` returns; empty before the first connection."""
+
+    def lag(self) -> int:
+        """Records not returned yet, as last reported by the broker."""
+
+    def identity(self) -> TopicIdentity:
+        """The topic's current identity. Raises DependencyUnavailable."""
+
+    def close(self) -> None:
+        """Close the connection."""

@@ -31,7 +31,7 @@ from services.prediction_log.sink.progress import TOPICS, Progress
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
 from shared.backoff import Backoff
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
-from shared.contracts.topics import DEAD_LETTERS
+from shared.contracts.topics import DEAD_LETTERS, MAX_RECORD_BYTES
 from shared.errors import Conflict, DependencyUnavailable
 from shared.messaging.handling_journal import HandlingJournal
 from shared.messaging.interfaces import Consumer, Message, Partition, Producer, RecordRefused, TopicIdentity
@@ -63,7 +63,7 @@ class Sink:
         *,
         commit_seconds: float = 0.7,
         commit_records: int = 500,
-        maximum_record_bytes: int = 8 << 20,
+        maximum_record_bytes: int = MAX_RECORD_BYTES,
         compact_commits: int = 100,
         retention: timedelta = timedelta(days=7),
     ) -> None:
