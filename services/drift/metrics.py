@@ -10,7 +10,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.drift.outcome_readiness import Watermarks
-from shared.contracts.verdict import State, Verdict
+from shared.contracts.verdict import SCHEDULED, State, Verdict
 
 STATES: tuple[State, ...] = get_args(State)
 RESULTS = ("sent", "dropped", "refused")
@@ -173,7 +173,7 @@ class DriftMetrics:
     def reached(self, verdict: Verdict) -> None:
         """Count a verdict; one of an evaluation also sets the gauges."""
         self._verdicts.labels(verdict.model, verdict.detector, verdict.state).inc()
-        if verdict.detector == "evaluation":
+        if verdict.detector in SCHEDULED:
             self.show(verdict)
 
     def show(self, verdict: Verdict) -> None:

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 State = Literal["ok", "warming_up", "drift", "data_fault", "insufficient_data"]
 Signal = Literal["feature", "prediction", "performance", "data"]
+Detector = Literal["inputs", "performance", "stream", "request"]
+# The two clocks: each judges every window once. Their windows cover event time without overlap.
+SCHEDULED: tuple[Detector, ...] = ("inputs", "performance")
 
 
 class _Part(BaseModel):
@@ -31,7 +34,7 @@ class Score(_Part):
 
 
 class Verdict(_Part):
-    """Published on the verdicts topic, once per window and detector."""
+    """Published on the verdicts topic, once per window and detector; again with a higher `revision` if its conclusion changed."""
 
     verdict_id: str = Field(
         description="The cause key: computed from model, detector, version and window end, so that a window keeps it when it is "
@@ -40,13 +43,32 @@ class Verdict(_Part):
     model: str = Field(description="Name of the model.")
     version: str = Field(description="The version whose reference the window was compared with.")
     generation: int = Field(description="Generation that answered the rows of the window.")
-    detector: Literal["evaluation", "request"] = Field(
-        description="`evaluation` if scheduled, `request` if requested."
+    revision: int = Field(
+        1,
+        ge=1,
+        description="1, or higher if outcomes that were late or corrected changed the conclusion. The verdict_id stays the same; "
+        "the highest revision counts.",
+    )
+    detector: Detector = Field(
+        description="`inputs`: features, predictions and data quality of a window, when it closes. `performance`: its loss, when "
+        "its outcomes are due. `stream`: an alarm between windows. `request`: everything at once, for a person."
     )
     window_start: datetime = Field(description="Event time, inclusive.")
     window_end: datetime = Field(description="Event time, exclusive.")
     rows: int = Field(description="Predictions in the window.")
-    outcomes: int = Field(description="Rows of the window whose outcome is known.")
+    outcomes: int = Field(
+        description="Rows of the window whose outcome is known. 0 for a detector that reads no outcomes."
+    )
+    coverage: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the window's rows whose outcome is known. null where no outcomes were read.",
+    )
+    outcome_lag_seconds: float | None = Field(
+        None,
+        description="Median time from the event to the observation of its outcome, over the outcomes of the window, in seconds.",
+    )
     state: State = Field(description="The conclusion.")
     scores: tuple[Score, ...] = Field(
         (),
@@ -61,6 +83,9 @@ class Verdict(_Part):
     )
     loss: float | None = Field(None, description="Realised loss of the window, in the model's metric.")
     reference_loss: float | None = Field(None, description="Loss of the version on its reference.")
+    onset: datetime | None = Field(
+        None, description="Estimated event time at which the change began. null where it was not estimated."
+    )
     explanation: str = Field("", description="One sentence for a person.")
     reached_at: datetime = Field(description="Time of the verdict, by drift's clock.")
 

@@ -279,7 +279,7 @@ def test_only_scheduled_windows_are_excluded_and_counted(ledger: Ledger) -> None
         seen.append(verdicts)
         return Decision("wait", "bad_data", "the data is faulty")
 
-    for received in (fault(1, "evaluation"), fault(2, "request"), fault(3, "evaluation"), cause()):
+    for received in (fault(1, "performance"), fault(2, "request"), fault(3, "performance"), cause()):
         ledger.record_cause(received, version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=wait)
     first, third = START + timedelta(days=1), START + timedelta(days=3)
     assert ledger.faulty_windows(MODEL) == [
@@ -293,7 +293,7 @@ def verdict(day: int, *, model: str = MODEL, state: str = "drift", **more: objec
     end = START + timedelta(days=day)
     values = {
         "model": model, "version": "v1", "generation": 1,
-        "detector": "evaluation", "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
+        "detector": "performance", "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
         "outcomes": 100, "state": state, "drifted": ("performance",) if state == "drift" else (), "reached_at": NOW,
     }  # fmt: skip
     values |= more
@@ -639,6 +639,27 @@ def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
         assert Ledger(upgraded).decisions() == before
         assert Ledger(upgraded).run(run_id_of(verdict(1).verdict_id)).state == "queued"
         assert acknowledge(Ledger(upgraded), "k2")["actor"] == "ann"
+    finally:
+        upgraded.dispose()
+
+
+@pytest.mark.parametrize(("reference_loss", "detector"), [(0.6, "performance"), (None, "inputs")])
+def test_migration_names_detectors(
+    engine: Engine, ledger: Ledger, reference_loss: float | None, detector: str
+) -> None:
+    """As an installation that had one scheduled detector left it: format 0104."""
+    stored = verdict(1, loss=0.7, reference_loss=reference_loss)
+    deliver(ledger, Cause.of_verdict(stored))
+    old = stored.model_dump_json().replace('"performance","window_start"', '"evaluation","window_start"')
+    assert '"evaluation"' in old
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE cause SET verdict = :body"), {"body": old})
+        connection.execute(text("UPDATE alembic_version SET version_num = '0104'"))
+    upgraded = open_engine(engine.url.render_as_string(hide_password=False))
+    try:
+        assert Ledger(upgraded).latest_verdict_with_loss(MODEL) == stored.model_copy(
+            update={"detector": detector}
+        )
     finally:
         upgraded.dispose()
 

@@ -103,7 +103,7 @@ class FakeLoop:
             "model": self.model,
             "version": self.served.get("version", ""),
             "generation": self.served.get("generation", 0),
-            "detector": "evaluation",
+            "detector": "performance",
             "window_start": (end - timedelta(days=1)).isoformat(),
             "window_end": end.isoformat(),
             "rows": 1200,

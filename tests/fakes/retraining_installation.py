@@ -167,7 +167,7 @@ class Installation:
             "model": MODEL,
             "version": about,
             "generation": 1,
-            "detector": "evaluation",
+            "detector": "performance",
             "window_start": end - timedelta(days=1),
             "window_end": end,
             "rows": 100,

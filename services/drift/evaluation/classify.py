@@ -17,7 +17,7 @@ from typing import Literal
 
 from services.drift.windows import Span
 from shared.contracts.manifest import short
-from shared.contracts.verdict import Score, State, Verdict, cause_key
+from shared.contracts.verdict import Detector, Score, State, Verdict, cause_key
 
 DriftSignal = Literal["feature", "prediction", "performance"]
 _DRIFT_SIGNALS: tuple[DriftSignal, ...] = ("feature", "prediction", "performance")
@@ -34,7 +34,7 @@ class Subject:
     model: str
     version: str
     generation: int
-    detector: Literal["evaluation", "request"]
+    detector: Detector
     span: Span
 
     @property

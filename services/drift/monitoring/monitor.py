@@ -28,7 +28,7 @@ from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.outcome_readiness import Watermarks, progress, ready_until, until
 from services.drift.verdicts.store import Generation, VerdictStore
 from services.drift.windows import Span
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import Detector, Verdict
 from shared.errors import HomeostatError, NotFound
 from shared.observability.logs import get_logger, log_unknown_error
 
@@ -256,7 +256,8 @@ class Monitor:
             cursor.start, cursor.in_gap = cursor.schedule.after_gap(cursor.start, limit), False
             self.verdicts.advance(model, cursor.seen.generation, cursor.start)
             return 0
-        subject = Subject(model, cursor.seen.version, cursor.seen.generation, "evaluation", span)
+        detector: Detector = "inputs" if cursor.delay is None else "performance"
+        subject = Subject(model, cursor.seen.version, cursor.seen.generation, detector, span)
         verdict, new = self.evaluation.evaluate(subject)
         if new:
             self._update(model, last_verdict=verdict, state=verdict.state)

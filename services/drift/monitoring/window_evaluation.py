@@ -17,7 +17,7 @@ from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
 from services.drift.verdicts.store import VerdictStore
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import SCHEDULED, Verdict
 from shared.errors import Conflict, NotFound
 from shared.observability.logs import get_logger
 
@@ -65,7 +65,7 @@ class WindowEvaluation:
             rows=verdict.rows,
             outcomes=verdict.outcomes,
         )
-        if verdict.detector == "evaluation":
+        if verdict.detector in SCHEDULED:
             self.on_evaluation(verdict)
         return verdict, True
 

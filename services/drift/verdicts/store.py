@@ -17,8 +17,9 @@ from threading import Lock
 
 from pydantic import ValidationError
 
+from services.drift.verdicts.migration import migrate
 from shared.contracts.event_time import from_micros, to_micros
-from shared.contracts.verdict import State, Verdict
+from shared.contracts.verdict import SCHEDULED, State, Verdict
 from shared.errors import NotFound, OperatorError
 from shared.observability.logs import get_logger
 
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS generations (
 );
 """
 
+_SCHEDULED = "detector IN ({})".format(", ".join(f"'{each}'" for each in SCHEDULED))
 _SELECT = f"SELECT verdict_id, body FROM verdicts WHERE published != {_UNREADABLE}"
 
 
@@ -67,6 +69,7 @@ class VerdictStore:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.executescript(_TABLES)
+            migrate(self._connection)
         except (OSError, sqlite3.Error) as error:
             raise OperatorError(
                 f"the verdict store {path} cannot be opened: {error}",
@@ -120,14 +123,14 @@ class VerdictStore:
     def last_evaluation(self, model: str) -> Verdict | None:
         """The evaluation with the last window end."""
         found = self._verdicts(
-            "AND model = ? AND detector = 'evaluation' ORDER BY window_end DESC, number DESC", (model,), 1
+            f"AND model = ? AND {_SCHEDULED} ORDER BY window_end DESC, number DESC", (model,), 1
         )
         return found[0] if found else None
 
     def last_of_generation(self, model: str, generation: int) -> Verdict | None:
         """The evaluation of that generation with the last window end."""
         found = self._verdicts(
-            "AND model = ? AND generation = ? AND detector = 'evaluation' ORDER BY window_end DESC, number DESC",
+            f"AND model = ? AND generation = ? AND {_SCHEDULED} ORDER BY window_end DESC, number DESC",
             (model, generation),
             1,
         )
@@ -137,7 +140,7 @@ class VerdictStore:
         """The last evaluation of the model stored before `verdict` with one of `states`."""
         wanted = ", ".join("?" * len(states))
         found = self._verdicts(
-            "AND model = ? AND detector = 'evaluation' AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
+            f"AND model = ? AND {_SCHEDULED} AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
             f" AND json_extract(body, '$.state') IN ({wanted}) ORDER BY number DESC",
             (verdict.model, verdict.verdict_id, *states),
             1,

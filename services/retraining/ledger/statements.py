@@ -13,13 +13,14 @@ from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.tables import approval, budget_entry, cause, gate, outbox, run
 from services.retraining.policy.decision import Decision, PastRun, PastVerdict
 from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, State
+from shared.contracts.verdict import SCHEDULED
 from shared.errors import Conflict, NotFound
 
 _MAX_VERDICTS = 64
 
 ANSWERS = select(approval.c.answer)
-# Scheduled verdicts cover event time without overlap. A verdict on a window that a person chose counts as a cause only.
-EVALUATED = cause.c.verdict["detector"].as_string() == "evaluation"
+# Each scheduled detector covers event time without overlap. A verdict on a window that a person chose counts as a cause only.
+EVALUATED = cause.c.verdict["detector"].as_string().in_(SCHEDULED)
 RUNS = (
     select(run, gate.c.result, gate.c.digest, cause.c.source, cause.c.reason.label("cause_reason"))
     .join(cause, cause.c.key == run.c.cause_key)

@@ -83,7 +83,7 @@ class BaselineWatch:
 
     def observe(self, verdict: Verdict) -> None:
         """Add a verdict; returns at once."""
-        if verdict.detector != "evaluation" or verdict.loss is None or not verdict.outcomes:
+        if verdict.detector != "performance" or verdict.loss is None or not verdict.outcomes:
             return
         with self._changed:
             known = self._pending.get(verdict.model) or self._done.get(verdict.model)

@@ -170,7 +170,7 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
 
     metrics = drift.metrics()
     assert {series: value for series, value in metrics.items() if "last_verdict_info" in series} == {
-        'homeostat_drift_last_verdict_info{detector="evaluation",model="whole",state="drift",'
+        'homeostat_drift_last_verdict_info{detector="performance",model="whole",state="drift",'
         f'verdict_id="{verdict.verdict_id}",version="{verdict.version}"}}': 1.0
     }
     reached = metrics['homeostat_drift_last_verdict_timestamp_seconds{model="whole"}']

@@ -17,7 +17,7 @@ def verdict(*features: str, rows: int = 200, loss: float | None = 0.6) -> Verdic
         Score(signal="feature", feature=name, method="wasserstein", value=0.3, threshold=0.2, exceeded=True)
         for name in features
     )
-    subject = Subject("toy", "ab" * 32, 1, "evaluation", Span(minutes(0), minutes(60)))
+    subject = Subject("toy", "ab" * 32, 1, "performance", Span(minutes(0), minutes(60)))
     measurements = Measurements(
         rows=rows, outcomes=rows // 2, reference_rows=500, scores=scores, loss=loss, minimum_rows=100
     )
@@ -37,7 +37,7 @@ def test_the_gauges_show_the_last_window() -> None:
     assert sample(metrics, "threshold", feature="y", **labels) == 0.2
     assert sample(metrics, "score", feature="x", **labels) is None
     assert sample(metrics, "outcome_coverage_ratio", model="toy") == 0.5
-    assert sample(metrics, "verdicts_total", model="toy", detector="evaluation", state="drift") == 2
+    assert sample(metrics, "verdicts_total", model="toy", detector="performance", state="drift") == 2
 
 
 def test_exactly_one_state_holds() -> None:
@@ -104,7 +104,7 @@ def test_one_series_per_model_names_the_verdict_that_the_state_is_of() -> None:
     requested = {"detector": "request", "verdict_id": "ef" * 32, "reached_at": minutes(200)}
     metrics.reached(calm.model_copy(update=requested))
     metrics.reached(calm.model_copy(update={"model": "other"}))
-    rest = {"detector": "evaluation", "version": "ab" * 32}
+    rest = {"detector": "performance", "version": "ab" * 32}
     assert info(metrics) == [
         {"model": "toy", "verdict_id": drifted.verdict_id, "state": "drift", **rest},
         {"model": "other", "verdict_id": "cd" * 32, "state": "ok", **rest},

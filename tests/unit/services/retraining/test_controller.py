@@ -165,7 +165,7 @@ def test_one_delivery_may_have_alerts_of_two_models(open_setup: Callable[..., Se
     setup = open_setup()
     know(setup, "other")
     verdict = setup.installation.verdict(2)
-    other = cause_key("other", "evaluation", verdict.version, verdict.window_end)
+    other = cause_key("other", "performance", verdict.version, verdict.window_end)
     setup.kafka(verdict)
     mine, theirs = setup.webhook(about(verdict), about(other, model="other"))
     assert (mine.cause_key, mine.new, theirs.cause_key, theirs.new) == (

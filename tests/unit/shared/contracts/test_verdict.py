@@ -15,11 +15,11 @@ END = datetime(2013, 2, 1, tzinfo=UTC)
 
 def verdict(**changes: object) -> Verdict:
     fields: dict[str, object] = {
-        "verdict_id": cause_key("flights", "evaluation", "0" * 64, END),
+        "verdict_id": cause_key("flights", "performance", "0" * 64, END),
         "model": "flights",
         "version": "0" * 64,
         "generation": 1,
-        "detector": "evaluation",
+        "detector": "performance",
         "window_start": END - timedelta(days=7),
         "window_end": END,
         "rows": 5000,
@@ -44,25 +44,27 @@ def verdict(**changes: object) -> Verdict:
 
 def test_a_cause_key_is_known_by_heart() -> None:
     """Keys are stored in ledgers and used as names of runs: another way to compute them would act on old causes again."""
-    assert cause_key("flights", "evaluation", "v", END) == "8f3c2bb931cbc11a6b37c377afdacf85"
+    assert cause_key("flights", "performance", "v", END) == "e48089db4ca1143b86a6100bcc0abb8f"
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        ("trains", "evaluation", "v", END),
+        ("trains", "performance", "v", END),
         ("flights", "request", "v", END),
-        ("flights", "evaluation", "w", END),
-        ("flights", "evaluation", "v", END + timedelta(seconds=1)),
+        ("flights", "performance", "w", END),
+        ("flights", "performance", "v", END + timedelta(seconds=1)),
     ],
 )
 def test_another_cause_has_another_key(other: tuple[str, str, str, datetime]) -> None:
-    assert cause_key(*other) != cause_key("flights", "evaluation", "v", END)
+    assert cause_key(*other) != cause_key("flights", "performance", "v", END)
 
 
 def test_same_time_in_another_zone_is_the_same_cause() -> None:
     elsewhere = END.astimezone(timezone(timedelta(hours=2)))
-    assert cause_key("flights", "evaluation", "v", elsewhere) == cause_key("flights", "evaluation", "v", END)
+    assert cause_key("flights", "performance", "v", elsewhere) == cause_key(
+        "flights", "performance", "v", END
+    )
 
 
 def test_parts_cannot_run_into_each_other() -> None:

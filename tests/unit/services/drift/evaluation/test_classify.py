@@ -9,7 +9,7 @@ from services.drift.windows import Span
 from shared.contracts.verdict import Score, Signal, State, cause_key
 from tests.unit.services.drift.world import minutes
 
-SUBJECT = Subject("toy", "ab" * 32, 3, "evaluation", Span(minutes(0), minutes(60)))
+SUBJECT = Subject("toy", "ab" * 32, 3, "performance", Span(minutes(0), minutes(60)))
 
 
 def score(
@@ -74,7 +74,7 @@ def test_the_strongest_is_blamed_first_each_feature_once() -> None:
 
 def test_verdict_id_does_not_depend_on_the_time() -> None:
     early, late = (classify(SUBJECT, CALM, minutes(at)) for at in (99, 9999))
-    assert early.verdict_id == late.verdict_id == cause_key("toy", "evaluation", "ab" * 32, minutes(60))
+    assert early.verdict_id == late.verdict_id == cause_key("toy", "performance", "ab" * 32, minutes(60))
 
 
 def test_performance_comes_first_in_the_explanation() -> None:

@@ -549,7 +549,7 @@ def test_a_request_does_not_stand_in_for_the_examination(
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
     installation.monitor.evaluate_now("toy", minutes(0), minutes(60))
-    assert [verdict.detector for verdict in installation.settle()] == ["request", "evaluation"]
+    assert [verdict.detector for verdict in installation.settle()] == ["request", "performance"]
 
 
 def test_requests_that_cannot_be_met(installation: Installation, released: Manifest) -> None:

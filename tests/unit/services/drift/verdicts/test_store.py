@@ -15,7 +15,7 @@ from tests.unit.services.drift.world import minutes
 
 
 def verdict(end: float, *, model: str = "toy", reached: datetime | None = None) -> Verdict:
-    subject = Subject(model, "ab" * 32, 1, "evaluation", Span(minutes(end - 60), minutes(end)))
+    subject = Subject(model, "ab" * 32, 1, "performance", Span(minutes(end - 60), minutes(end)))
     return classify(subject, Measurements(rows=0, outcomes=0, reference_rows=0), reached or minutes(end))
 
 

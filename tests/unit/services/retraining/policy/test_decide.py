@@ -37,7 +37,7 @@ def verdict(
         "model": MODEL,
         "version": VERSION,
         "generation": 1,
-        "detector": "evaluation",
+        "detector": "performance",
         "window_start": at(day - 1),
         "window_end": at(day),
         "rows": 100,

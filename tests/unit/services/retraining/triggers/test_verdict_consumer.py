@@ -187,7 +187,7 @@ def test_verdict_with_an_id_of_something_else_starts_nothing(identity: str) -> N
 
 def test_verdict_about_no_possible_model_is_refused() -> None:
     ear = Ear()
-    key = cause_key("../toy", "evaluation", verdict(1).version, verdict(1).window_end)
+    key = cause_key("../toy", "performance", verdict(1).version, verdict(1).window_end)
     wrong = verdict(1).model_copy(update={"model": "../toy", "verdict_id": key})
     ear.put(wrong.model_dump_json().encode())
     ear.listener.consume_once(0.1)
