@@ -52,6 +52,20 @@ PAGE: tuple[Entry, ...] = (
     Entry(MODEL, "init", "Write a complete model project.", "homeostat init my-model"),
     Entry(
         MODEL,
+        "eda",
+        "Summarise a data set, or the rows a model has logged.",
+        "homeostat eda history.parquet --html summary.html",
+        "cli.data.eda",
+    ),
+    Entry(
+        MODEL,
+        "check",
+        "Check a data set against loop.yaml and a reference.",
+        "homeostat check new.parquet --project my-model --reference train.parquet",
+        "cli.data.check",
+    ),
+    Entry(
+        MODEL,
         "deploy",
         "Train, package, sign and release a version.",
         "homeostat deploy my-model --train train.parquet --holdout holdout.parquet",

@@ -30,6 +30,7 @@ from docs.reference.contracts import (
 )
 from docs.reference.environment import with_all_settings
 from docs.reference.excerpts import with_excerpts
+from docs.reference.findings import findings_table
 from docs.reference.fits import models_table
 from docs.reference.metrics import metric_table
 from docs.reference.routes import route_table
@@ -38,6 +39,7 @@ from docs.reference.settings import settings_table
 ROOT = Path(__file__).parent.parent
 TABLES: dict[str, Callable[[str], str]] = {
     "settings": settings_table,
+    "findings": findings_table,
     "fits": models_table,
     "metrics": metric_table,
     "routes": route_table,

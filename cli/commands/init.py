@@ -25,8 +25,15 @@ class Library(StrEnum):
 
 
 # Where each file of a new project comes from, below PROJECT; train.py depends on the library.
-SOURCES = {"loop.yaml": "loop.yaml", "make_data.py": "make_data.py", "README.md": "README.md"}
-FILES = ("loop.yaml", "train.py", "make_data.py", "README.md")
+WORKFLOW = ".github/workflows/data.yml"
+SOURCES = {
+    "loop.yaml": "loop.yaml",
+    "make_data.py": "make_data.py",
+    "test_data.py": "test_data.py",
+    WORKFLOW: "data.yml",
+    "README.md": "README.md",
+}
+FILES = ("loop.yaml", "train.py", "make_data.py", "test_data.py", WORKFLOW, "README.md")
 
 
 def init(
@@ -40,7 +47,7 @@ def init(
     ] = Library.numpy,
     as_json: Json = False,
 ) -> None:
-    """Write a small model project: loop.yaml, a training command, a data generator and a README."""
+    """Write a small model project: loop.yaml, a training command, a data generator, a test of the data and a README."""
     from shared.contracts.loop_yaml import parse_loop_spec
 
     with command_output(as_json) as output:
@@ -58,6 +65,7 @@ def init(
         parse_loop_spec(texts["loop.yaml"], origin="--model")
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         output.result(
             {

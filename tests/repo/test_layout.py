@@ -37,7 +37,10 @@ HOMES = {
         "loadtests",
         "examples",
     ),
-    "evidently": ("services/drift/evaluation/evidently_adapter.py",),
+    "evidently": (
+        "services/drift/evaluation/evidently_adapter.py",
+        "shared/data_checks/evidently_summary.py",
+    ),
     "fastapi": ("services/drift", "services/retraining", "services/console", "shared/http", "loadtests"),
     "jinja2": ("shared/http/pages.py", "services/console/views", "services/inference/status"),
     "kafka": ("shared/messaging", "local_stack", "cli"),

@@ -8,7 +8,6 @@ defaults know neither the window's size nor the cardinality, and a metric draws 
 from __future__ import annotations
 
 import gc
-import html
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,8 @@ import orjson
 
 from services.drift.evaluation.columns import Floats, Objects
 from services.drift.evaluation.data_quality import missing
-from services.drift.evaluation.report_escaping import escape_script_data
+from shared.data_checks.report_escaping import escape_script_data
+from shared.data_checks.report_page import report_page
 from shared.observability.logs import get_logger
 
 Method = Literal["wasserstein", "jensenshannon"]
@@ -87,7 +87,7 @@ class EvidentlyAdapter:
         evidently = _library()
         usable = [sample for sample in samples if _drawable(sample)]
         if not usable:
-            return _page(title, explanation, ""), _json({"metrics": []})
+            return report_page(title, [explanation]), _json({"metrics": []})
         roles = evidently.definition(
             numerical_columns=[sample.name for sample in usable if sample.kind == "numeric"],
             categorical_columns=[sample.name for sample in usable if sample.kind == "category"],
@@ -104,7 +104,7 @@ class EvidentlyAdapter:
         ]
         snapshot = evidently.report(metrics, include_tests=False).run(window, reference)
         document = escape_script_data(snapshot.get_html_str(as_iframe=False))
-        return _page(title, explanation, document), _json(snapshot.dict())
+        return report_page(title, [explanation], document), _json(snapshot.dict())
 
 
 @dataclass(frozen=True)
@@ -151,24 +151,6 @@ def _standardised(window: Floats, reference: Floats) -> tuple[Floats, Floats]:
 
 def _drawable(sample: Sample) -> bool:
     return min(int((~missing(side)).sum()) for side in (sample.window, sample.reference)) >= 2
-
-
-# Evidently's page holds its scripts, styles and fonts. The policy sees to it that it stays so: a browser fetches nothing else.
-_POLICY = (
-    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-    "script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
-    'worker-src blob:">'
-)
-_EMPTY = "<!DOCTYPE html><html><head></head><body></body></html>"
-
-
-def _page(title: str, explanation: str, document: str) -> str:
-    head = f"<head>{_POLICY}<title>{html.escape(title)}</title>"
-    heading = (
-        f'<body><h1 style="font-family:sans-serif;margin:1rem 1.5rem 0">{html.escape(title)}</h1>'
-        f'<p style="font-family:sans-serif;margin:0.5rem 1.5rem">{html.escape(explanation)}</p>'
-    )
-    return (document or _EMPTY).replace("<head>", head, 1).replace("<body>", heading, 1)
 
 
 def _json(document: object) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from cli.commands.init import Library
@@ -22,6 +23,8 @@ from cli.deployment.review.review import review
 from cli.main import app
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.models.onnx_runner import OnnxModel
+from tests.repo.tracked import ROOT
+from tests.waiting import bound
 
 
 def test_project_has_the_given_name(tmp_path: Path) -> None:
@@ -29,6 +32,37 @@ def test_project_has_the_given_name(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert read_loop_spec(tmp_path / "mine").model == "letters"
     assert '"model": "letters"' in (tmp_path / "mine" / "README.md").read_text()
+
+
+def test_data_of_a_new_project_pass_its_test(tmp_path: Path) -> None:
+    project = tmp_path / "mine"
+    assert CliRunner().invoke(app, ["init", str(project)]).exit_code == 0
+    programs = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *command],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=bound(120),
+        )
+
+    assert run("make_data.py").returncode == 0
+    tested = run("-m", "pytest", "-q", "test_data.py")
+    assert tested.returncode == 0, tested.stdout
+    assert "2 passed" in tested.stdout
+    (project / "holdout.parquet").unlink()
+    assert run("-m", "pytest", "-q", "test_data.py").returncode == 1
+
+
+def test_workflow_runs_that_test(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["init", str(tmp_path / "mine")]).exit_code == 0
+    workflow = yaml.safe_load((tmp_path / "mine" / ".github" / "workflows" / "data.yml").read_text())
+    steps = [step.get("run", "") for step in workflow["jobs"]["check"]["steps"]]
+    assert "pytest test_data.py" in steps
 
 
 def test_existing_files_are_kept(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.drift.evaluation.report_escaping import escape_script_data
+from shared.data_checks.report_escaping import escape_script_data
 
 PAGE = (
     "<head><script>\n    var a = {data};\n    var additional_graphs_a = {graphs};\n</script></head>"
