@@ -134,7 +134,7 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
     for column in columns_of(loop):
         source = prefix + column.feature.name
         values = table[source] if source in table.column_names else pa.nulls(len(table))
-        columns[column.name] = _read(values, column, times)[order]
+        columns[column.name] = read_column(values, column, times)[order]
     performance = loop.performance
     if performance is None:
         unknown = np.full(len(table), np.nan)
@@ -179,9 +179,10 @@ def _answers(
     return predictions, outcomes.mean(axis=1), losses
 
 
-def _read(
+def read_column(
     values: pa.ChunkedArray | pa.Array, column: Column, event_times: npt.NDArray[np.int64]
 ) -> Floats | Objects:
+    """The values of a measured column: numbers with NaN, or texts with None; `event_times` in µs, for ages."""
     if column.feature.type == "timestamp":
         micros = pc.cast(pc.cast(values, TIMESTAMP), pa.int64())
         wanted = pc.subtract(pa.array(event_times), micros) if column.summary == "age" else micros

@@ -1,0 +1,65 @@
+"""Thresholds of the stream detectors, in nats: one false-alarm budget over everything watched."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.drift.thresholds.alarm_budget import MONTH
+
+# Shares of the budget. What is bounded without simulation, faults, is hardly ever used up and gets little.
+FEATURE_SHARE = 0.65
+MANY_COLUMNS_SHARE = 0.1
+PREDICTION_SHARE = 0.2
+DATA_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Evidence, in nats, at which a statistic of each kind alarms."""
+
+    feature: float
+    prediction: float
+    many_columns: float
+    data: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Number of statistics of each kind; each takes an equal part of the kind's share."""
+
+    feature: int
+    prediction: int
+    many_columns: int
+    data: int
+
+
+def thresholds(statistics: Statistics, rate: float, correction: float = 0.0) -> Thresholds:
+    """Thresholds such that at most `rate` false alarms are expected per tile.
+
+    A CUSUM of a log-likelihood ratio that crosses h alarms at most exp(-h) times a tile (Lorden 1971); rates of several add up
+    (Boole's inequality). `correction`, in nats, is what a simulation adds to this bound. A kind without statistics leaves its
+    share to the others.
+
+    >>> found = thresholds(Statistics(feature=360, prediction=12, many_columns=1, data=300), rate=1 / 43_200)
+    >>> round(found.feature, 1), round(found.prediction, 1), round(found.many_columns, 1), round(found.data, 1)
+    (17.0, 14.8, 13.0, 19.4)
+    """
+    shares = (
+        (statistics.feature, FEATURE_SHARE),
+        (statistics.prediction, PREDICTION_SHARE),
+        (statistics.many_columns, MANY_COLUMNS_SHARE),
+    )
+    used = sum(share for count, share in shares if count) or 1.0
+    level = math.log(1 / rate) + correction
+    found = [
+        level + math.log(max(1, count)) - math.log(share / used * (1 - DATA_SHARE)) for count, share in shares
+    ]
+    data = math.log(max(1, statistics.data) / (DATA_SHARE * rate))
+    return Thresholds(found[0], found[1], found[2], data)
+
+
+def tile_rate(false_alarms_per_30_days: float, tile: timedelta) -> float:
+    """Expected false alarms per tile that the budget allows; at most one in four tiles."""
+    return min(0.25, false_alarms_per_30_days * (tile / MONTH))
