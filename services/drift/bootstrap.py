@@ -32,6 +32,7 @@ from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.messaging.security.kafka_security import kafka_security
 from shared.messaging.security.settings import KafkaSettings
+from shared.messaging.verdict_attestation import attest
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.key_files import record_secrets
 from shared.observability.logs import get_logger, log_unknown_error
@@ -97,18 +98,22 @@ class Drift:
 
 def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     """Wire the service. Raises OperatorError where the verdict store cannot be opened or a key or certificate is missing."""
-    metrics = DriftMetrics(CollectorRegistry())
+    keys = Keys(shared.home / "keys")
+    mac = RecordMac(record_secrets(keys.verdicts))
+    metrics = DriftMetrics(
+        CollectorRegistry(),
+        lambda verdict: attest(mac, verdict.model, verdict.verdict_id, verdict.version, verdict.state),
+    )
     certificate = server_certificate(TlsSettings())
     watch_certificate(metrics.registry, certificate)
     verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite")
-    keys = Keys(shared.home / "keys")
     store = open_model_store(shared.model_store_url, keys)
     references = StoredReferences(store, shared.home / "drift" / "versions", keys.verifying)
     lake_reader = DeltaLakeReader(Lake(shared.lake_url), metrics.outcome_faults)
     evidently = EvidentlyAdapter()
     producer = AuthenticatingProducer(
         open_producer(shared.kafka, "homeostat-drift", security=kafka_security(KafkaSettings())),
-        RecordMac(record_secrets(keys.verdicts)),
+        mac,
     )
     topic = KafkaVerdicts(producer, settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)

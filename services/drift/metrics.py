@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import get_args
@@ -17,10 +18,14 @@ RESULTS = ("sent", "dropped", "refused")
 
 
 class DriftMetrics:
-    """All series of the service, on `registry`. A gauge never holds NaN: an unknown value has no sample."""
+    """All series of the service, on `registry`. A gauge never holds NaN: an unknown value has no sample.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    `attest` returns the MAC by which retraining recognises a verdict in an alert.
+    """
+
+    def __init__(self, registry: CollectorRegistry, attest: Callable[[Verdict], str] = lambda _: "") -> None:
         self.registry = registry
+        self._attest = attest
         score = ("model", "signal", "feature", "method")
         self._score = Gauge(
             "homeostat_drift_score",
@@ -106,8 +111,8 @@ class DriftMetrics:
         )
         self._last_verdict_info = Gauge(
             "homeostat_drift_last_verdict_info",
-            "1 for the last verdict of a scheduled evaluation, with its version: one series per model.",
-            ("model", "verdict_id", "detector", "state", "version"),
+            "1 for the last verdict of a scheduled evaluation, with its version and drift's MAC: one series per model.",
+            ("model", "verdict_id", "detector", "state", "version", "mac"),
             registry=registry,
         )
         self.verdict_delay = Histogram(
@@ -201,7 +206,10 @@ class DriftMetrics:
 
     def _show_verdict(self, verdict: Verdict) -> None:
         """The old series is removed before the new one is set: an alert's query must never find two."""
-        labels = (verdict.model, verdict.verdict_id, verdict.detector, verdict.state, verdict.version)
+        labels = (
+            *(verdict.model, verdict.verdict_id, verdict.detector, verdict.state, verdict.version),
+            self._attest(verdict),
+        )
         shown = self._shown_verdict.get(verdict.model)
         if shown is not None and shown != labels:
             self._last_verdict_info.remove(*shown)

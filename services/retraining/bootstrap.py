@@ -129,6 +129,7 @@ def build(
         open_model=deps.open_model,
     )
     controller = Controller(deps, pipeline, scheduler.wake, watch.observe)
+    mac = RecordMac(record_secrets(deps.keys.verdicts))
     verdict_consumer = None
     if settings.listen:
         consumer = open_consumer(
@@ -141,7 +142,7 @@ def build(
         verdict_consumer = VerdictConsumer(
             consumer,
             controller.handle_cause,
-            RecordMac(record_secrets(deps.keys.verdicts)),
+            mac,
             metrics,
             stop,
             clock,
@@ -171,6 +172,7 @@ def build(
         hosts,
         open_authenticator(shared, settings.host, OidcSettings.read()),
         settings.maximum_body_bytes,
+        mac,
     )
     return Service(make_app(routes, lifecycle), controller, deps, scheduler)
 

@@ -111,6 +111,7 @@ def retraining(failing: Any) -> Iterator[Server]:
         HOSTS,
         Everyone(),
         LIMIT,
+        failing,
     )
     yield Server(in_memory(make_retraining(dependencies, failing)), "/decisions", "/models/toy/rollback")
 

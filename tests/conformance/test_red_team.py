@@ -11,10 +11,14 @@ import pytest
 
 from services.retraining.bootstrap import build
 from services.retraining.cause import Cause
+from shared.access.installation_keys import ALERTMANAGER, key_path, read_key_text
 from shared.access.key_changes import create_key
 from shared.access.key_file import KeyFile, key_file_path
 from shared.access.scope import Scope
 from shared.files import write_atomic
+from shared.messaging.record_mac import RecordMac
+from shared.messaging.verdict_attestation import attest
+from shared.models.signed_versions.key_files import record_secrets
 from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
 from tests.fakes.retraining_installation import MODEL, make_installation
 from tests.fakes.retraining_service import wait_for
@@ -67,6 +71,41 @@ def test_forged_alert_starts_nothing(app: RetrainingApp) -> None:
     assert app.client.post("/triggers", json=body, headers=reader).status_code == 403
     app.client.headers.update(app.installation.headers)
     assert state_of(app) == before
+
+
+def test_alert_raised_at_alertmanager_starts_nothing(app: RetrainingApp) -> None:
+    """Alertmanager has no login, and sends what it receives on with its key: only what drift has attested counts."""
+    app.deploy()
+    headers = {
+        "Authorization": f"Bearer {read_key_text(key_path(app.installation.home, ALERTMANAGER))}",
+    }
+    before = state_of(app)
+    verdict = app.installation.verdict(1)
+    notes = {"verdict_id": verdict.verdict_id, "version": verdict.version, "verdict_state": verdict.state}
+    mac = RecordMac(record_secrets(app.installation.keys.verdicts))
+    right = attest(mac, MODEL, verdict.verdict_id, verdict.version, verdict.state)
+    forged = [
+        {},
+        notes,
+        notes | {"verdict_mac": right[:-1] + ("0" if right[-1] != "0" else "1")},
+        notes | {"verdict_mac": right, "verdict_id": "a" * 32},
+        notes | {"verdict_mac": right, "version": "b" * 64},
+    ]
+    for forgery in forged:
+        one = alert(labels={"alertname": "HomeostatDrift", "model": MODEL}, annotations=forgery)
+        refused = app.client.post("/triggers", json=alertmanager(one), headers=headers)
+        assert (refused.status_code, "verdict_mac" in refused.json()["error"]) == (422, True), refused.text
+    own = app.client.post("/triggers", json={"model": MODEL, "reason": "please"}, headers=headers)
+    assert own.status_code == 422, own.text
+    assert state_of(app) == before
+
+    genuine = alert(
+        labels={"alertname": "HomeostatDrift", "model": MODEL}, annotations=notes | {"verdict_mac": right}
+    )
+    for _ in range(2):
+        answer = app.client.post("/triggers", json=alertmanager(genuine), headers=headers)
+        assert answer.status_code == 202, answer.text
+    assert [one["cause_key"] for one in app.get("/decisions")["decisions"]] == [verdict.verdict_id]
 
 
 def test_folder_of_a_stranger_is_not_deployed(app: RetrainingApp, tmp_path: Path) -> None:

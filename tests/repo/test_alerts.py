@@ -32,7 +32,7 @@ RUNBOOKS = ROOT / "docs" / "runbooks.md"
 UNIT_TESTS = sorted((ROOT / "dashboards" / "prometheus" / "tests").glob("*.yml"))
 TO_RETRAINING = {"HomeostatDrift", "HomeostatPerformanceDrift"}
 # Where retraining hears no verdicts, this is what it knows of the one an alert is about.
-ABOUT_A_VERDICT = {"verdict_id", "version", "verdict_state"}
+ABOUT_A_VERDICT = {"verdict_id", "version", "verdict_state", "verdict_mac"}
 # Of the programs that watch, which are not ours.
 FOREIGN = {
     "up",

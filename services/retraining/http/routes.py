@@ -32,6 +32,7 @@ from shared.http.host_check import AllowedHosts
 from shared.http.json_body import parse_model, read_json
 from shared.http.own_threads import OwnThreads
 from shared.http.responses import json_response
+from shared.messaging.record_mac import RecordMac
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
@@ -40,7 +41,10 @@ OBSERVING_THREADS = 2
 
 @dataclass(frozen=True)
 class RouteDependencies:
-    """Dependencies of the routes. `status` returns the body of `/status`; `is_ready`: whether this process can work."""
+    """Dependencies of the routes. `status` returns the body of `/status`; `is_ready`: whether this process can work.
+
+    `mac` knows drift's keys, which attest the verdicts that alerts name.
+    """
 
     controller: Controller
     ledger: Ledger
@@ -53,6 +57,7 @@ class RouteDependencies:
     hosts: AllowedHosts
     authenticator: Authenticator
     maximum_body_bytes: int
+    mac: RecordMac
 
 
 class _Body(BaseModel):
@@ -146,7 +151,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
     @router.post("/triggers", status_code=202)
     def triggers(document: Document, caller: By) -> Response:
         """Submit causes in Homeostat's format, Alertmanager's or Grafana's; returns the decision on each."""
-        causes, ignored = read_triggers(document, deps.clock(), caller)
+        causes, ignored = read_triggers(document, deps.clock(), caller, deps.mac)
         return json_response(
             {
                 "causes": [_recorded(deps.controller.handle_cause(cause)) for cause in causes],

@@ -9,10 +9,13 @@ from uuid import uuid4
 
 from services.retraining.cause import UNCLEAR, Cause, external_key
 from shared.access.caller import Caller
+from shared.access.installation_keys import ALERTMANAGER
 from shared.contracts.event_time import parse_event_time, parse_time
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.verdict import State
 from shared.errors import InvalidRequest
+from shared.messaging.record_mac import RecordMac
+from shared.messaging.verdict_attestation import find_flaw
 
 MAX_ALERTS = 500
 VERDICT_ID = "[0-9a-f]{32}"
@@ -23,17 +26,27 @@ _NO_DATA_ALERTS = frozenset({"DatasourceNoData", "DatasourceError"})
 _NO_DATA_REASONS = frozenset({"NoData", "Error"})
 
 
-def read_triggers(body: object, now: datetime, caller: Caller) -> tuple[list[Cause], list[str]]:
+def read_triggers(
+    body: object, now: datetime, caller: Caller, mac: RecordMac | None = None
+) -> tuple[list[Cause], list[str]]:
     """The causes in a body, and why other alerts were ignored. Raises InvalidRequest if there is no valid cause.
 
-    `now` limits the event time of a request, because cooldowns and schedules count from it. `caller` made the request.
+    `now` limits the event time of a request, because cooldowns and schedules count from it. `caller` made the request. With
+    `mac`, what the installation's Alertmanager sends must be alerts about verdicts that drift has attested: Alertmanager takes
+    alerts of anybody who can reach it.
     """
     if not isinstance(body, dict):
         raise InvalidRequest(
             "the body is not a JSON object", field="body", expected="a JSON object", status=400
         )
     if isinstance(body.get("alerts"), list):
-        return _alerts(body["alerts"], caller)
+        return _alerts(body["alerts"], caller, mac if caller.name == ALERTMANAGER else None)
+    if mac is not None and caller.name == ALERTMANAGER:
+        raise InvalidRequest(
+            "the key alertmanager may send alerts only",
+            field="alerts",
+            expected="Alertmanager's webhook body",
+        )
     return [_own(body, now, caller)], []
 
 
@@ -68,7 +81,7 @@ def _own(body: dict[str, Any], now: datetime, caller: Caller) -> Cause:
     )
 
 
-def _alerts(alerts: list[Any], caller: Caller) -> tuple[list[Cause], list[str]]:
+def _alerts(alerts: list[Any], caller: Caller, mac: RecordMac | None) -> tuple[list[Cause], list[str]]:
     """One cause per alert. Its key is made of fingerprint and startsAt: an alert that is sent again, grouped differently or sent
     by a second Alertmanager is the same cause. An alert that a rule got no data says nothing about the model: it is no cause."""
     if len(alerts) > MAX_ALERTS:
@@ -88,7 +101,7 @@ def _alerts(alerts: list[Any], caller: Caller) -> tuple[list[Cause], list[str]]:
             without_data += 1
             continue
         try:
-            causes.append(_alert(alert, f"alerts[{place}]", caller))
+            causes.append(_alert(alert, f"alerts[{place}]", caller, mac))
         except InvalidRequest as error:
             ignored.append(error.message)
     if not causes and not without_data:
@@ -114,13 +127,15 @@ def _without_data(alert: object) -> str:
     return next(iter(sorted(found)), "")
 
 
-def _alert(alert: object, place: str, caller: Caller) -> Cause:
+def _alert(alert: object, place: str, caller: Caller, mac: RecordMac | None) -> Cause:
     if not isinstance(alert, dict):
         raise InvalidRequest(f"{place} is not an object", field=place, expected="an alert")
     labels, annotations = alert.get("labels"), alert.get("annotations")
     labels = labels if isinstance(labels, dict) else {}
     annotations = annotations if isinstance(annotations, dict) else {}
     model = _model(labels.get("model"), f"{place}.labels.model")
+    if mac is not None:
+        _check_attestation(mac, model, annotations, place)
     starts = parse_time(alert.get("startsAt"), field=f"{place}.startsAt")
     fingerprint = alert.get("fingerprint") or "\n".join(f"{name}={labels[name]}" for name in sorted(labels))
     resolved = alert.get("status") == "resolved"
@@ -140,6 +155,19 @@ def _alert(alert: object, place: str, caller: Caller) -> Cause:
         about_version=_annotation(annotations, "version", VERSION),
         about_state=_annotation(annotations, "verdict_state", STATE),
     )
+
+
+def _check_attestation(mac: RecordMac, model: str, annotations: dict[str, Any], place: str) -> None:
+    """Raises InvalidRequest for an alert about anything but a verdict of drift."""
+    attested = [annotations.get(name) for name in ("verdict_mac", "verdict_id", "version", "verdict_state")]
+    texts = [text if isinstance(text, str) else "" for text in attested]
+    if flaw := find_flaw(mac, texts[0], model, *texts[1:]):
+        raise InvalidRequest(
+            f"{place} is not a cause: {flaw}",
+            field=f"{place}.annotations.verdict_mac",
+            expected="an alert of the shipped rules about a verdict",
+            hint="for alerts of your own, give Alertmanager a key of its own: `homeostat keys create NAME --scope operate`",
+        )
 
 
 def _annotation(annotations: dict[str, Any], name: str, form: str) -> str:

@@ -21,6 +21,9 @@ from local_stack.ports import free_port
 from shared.contracts.manifest import Manifest
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
+from shared.messaging.record_mac import RecordMac
+from shared.messaging.verdict_attestation import attest
+from shared.models.signed_versions.key_files import record_secrets
 from tests import local_http
 from tests.fakes.callers import local_headers
 from tests.fakes.grafana_server import TOKEN, Trouble, grafana
@@ -169,8 +172,10 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
     assert (now.status_code, now.json()["state"]) == (201, "drift")
 
     metrics = drift.metrics()
+    mac = RecordMac(record_secrets(world.keys.verdicts))
+    attested = attest(mac, "whole", verdict.verdict_id, verdict.version, "drift")
     assert {series: value for series, value in metrics.items() if "last_verdict_info" in series} == {
-        'homeostat_drift_last_verdict_info{detector="performance",model="whole",state="drift",'
+        f'homeostat_drift_last_verdict_info{{detector="performance",mac="{attested}",model="whole",state="drift",'
         f'verdict_id="{verdict.verdict_id}",version="{verdict.version}"}}': 1.0
     }
     reached = metrics['homeostat_drift_last_verdict_timestamp_seconds{model="whole"}']

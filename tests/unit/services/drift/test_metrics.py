@@ -95,7 +95,7 @@ def info(metrics: DriftMetrics) -> list[dict[str, str]]:
 
 
 def test_one_series_per_model_names_the_verdict_that_the_state_is_of() -> None:
-    metrics = DriftMetrics(CollectorRegistry())
+    metrics = DriftMetrics(CollectorRegistry(), lambda verdict: f"mac of {verdict.model}")
     assert info(metrics) == []
     drifted, calm = verdict("x"), verdict().model_copy(update={"verdict_id": "cd" * 32})
     metrics.reached(calm)
@@ -106,8 +106,8 @@ def test_one_series_per_model_names_the_verdict_that_the_state_is_of() -> None:
     metrics.reached(calm.model_copy(update={"model": "other"}))
     rest = {"detector": "performance", "version": "ab" * 32}
     assert info(metrics) == [
-        {"model": "toy", "verdict_id": drifted.verdict_id, "state": "drift", **rest},
-        {"model": "other", "verdict_id": "cd" * 32, "state": "ok", **rest},
+        {"model": "toy", "verdict_id": drifted.verdict_id, "state": "drift", "mac": "mac of toy", **rest},
+        {"model": "other", "verdict_id": "cd" * 32, "state": "ok", "mac": "mac of other", **rest},
     ]
     assert sample(metrics, "last_verdict_timestamp_seconds", model="toy") == minutes(99).timestamp()
 
