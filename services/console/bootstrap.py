@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -66,10 +67,12 @@ def build(
         lifetime_s=settings.session_hours * 3600,
         maximum=settings.maximum_sessions,
     )
+    # Root could read credentials in the memory of this process as well.
+    owners = frozenset({os.geteuid(), 0})
     cookie = SessionCookie(is_secure=settings.is_secure)
     dependencies = Dependencies(
         aggregator=Aggregator(poller, find, _now, time.monotonic, metrics),
-        actions=ActionClient(client, lambda: find().retraining),
+        actions=ActionClient(client, lambda: find().retraining, owners),
         client=client,
         drift=lambda: find().drift,
         metrics=metrics,
@@ -87,10 +90,13 @@ def build(
         api_key=api_key,
         oidc=oidc,
         url=settings.url,
+        owners=owners,
     )
     hosts = AllowedHosts.of(settings.host, settings.all_names, "HOMEOSTAT_CONSOLE_NAMES")
     app = make_app(dependencies, hosts, poller.close)
-    return HttpServer(app, listener, graceful_seconds=3, certificate=certificate)
+    return HttpServer(
+        app, listener, graceful_seconds=3, certificate=certificate, proxies=settings.trusted_proxies
+    )
 
 
 def read_api_key(settings: ConsoleSettings) -> str:

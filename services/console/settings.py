@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import HomeostatSettings
@@ -29,6 +30,11 @@ class ConsoleSettings(HomeostatSettings):
         "",
         description="URL at which browsers reach the console if a proxy is in front, such as `https://console.example.org`. With "
         "https, the session's cookie is sent over TLS only. Its host name is accepted in the Host header.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses and networks of the proxies in front of the console, comma separated. Only they may say in "
+        "`X-Forwarded-For` who sends a request. Empty: nobody.",
     )
     session_idle_minutes: float = Field(
         120.0,
@@ -116,6 +122,19 @@ class ConsoleSettings(HomeostatSettings):
         validation_alias="HOMEOSTAT_ALERTMANAGER_URL",
         description="Base URL of Alertmanager. Empty: the local stack's, if there is one; else the console does not show it.",
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, given: str) -> str:
+        names = [name.strip() for name in given.split(",") if name.strip()]
+        for name in names:
+            try:
+                ip_network(name)
+            except ValueError:
+                raise ValueError(
+                    f"{name[:60]!r} is not an IP address or network such as 10.0.0.0/8"
+                ) from None
+        return ",".join(names)
 
     @property
     def is_secure(self) -> bool:

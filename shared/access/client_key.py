@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from shared.access.installation_keys import LOCAL, key_path, read_key_text
-from shared.access.listener_owner import listener_users
+from shared.access.listener_owner import foreign_listener
 from shared.access.loopback import is_loopback
 from shared.errors import OperatorError
 
@@ -32,13 +32,12 @@ class ClientKey:
         """
         if self.given:
             return self.given
-        address = urlsplit(url)
-        if self.local is None or not is_loopback(address.hostname or "") or not self.local.exists():
+        if self.local is None or not is_loopback(urlsplit(url).hostname or "") or not self.local.exists():
             return ""
-        strangers = listener_users(_port(address)) - {self.local.stat().st_uid}
-        if strangers:
+        if found := foreign_listener(url, {self.local.stat().st_uid}):
+            port, user = found
             raise OperatorError(
-                f"port {_port(address)} is served by another user (id {min(strangers)}) than the owner of {self.local}; "
+                f"port {port} is served by another user (id {user}) than the owner of {self.local}; "
                 "the key was not sent",
                 hint="check who listens there with `ss -ltnp`; or give a key of that service in HOMEOSTAT_API_KEY",
             )
@@ -48,10 +47,6 @@ class ClientKey:
         """The headers of a request to a URL. Raises as `for_url` does."""
         key = self.for_url(url)
         return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-def _port(address: SplitResult) -> int:
-    return address.port or (443 if address.scheme == "https" else 80)
 
 
 def find_client_key(home: Path, environment: Mapping[str, str]) -> ClientKey:

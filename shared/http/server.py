@@ -29,8 +29,10 @@ class HttpServer(uvicorn.Server):
         limits: Limits | None = None,
         graceful_seconds: int | None = None,
         certificate: ServerCertificate | None = None,
+        proxies: str = "",
     ) -> None:
-        """`certificate`: the connections are encrypted with it; without one they are not."""
+        """`certificate`: the connections are encrypted with it; without one they are not. `proxies`: addresses and networks,
+        comma separated, that may say in X-Forwarded-For who sends a request; by default nobody may, also on this machine."""
         self._listener = listener
         limits = limits or Limits.for_files(raise_file_limit())
         connections = Connections(limits)
@@ -42,6 +44,8 @@ class HttpServer(uvicorn.Server):
                 ws="none",
                 log_config=None,
                 access_log=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=proxies,
                 backlog=limits.backlog,
                 h11_max_incomplete_event_size=limits.header_bytes,
                 timeout_graceful_shutdown=graceful_seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 import orjson
 
+from services.console.http.listener_check import check_listener
 from shared.access.caller import NotPermitted
 from shared.errors import Conflict, DependencyUnavailable, HomeostatError
 
@@ -34,11 +35,17 @@ class ActionRefused(HomeostatError):
 
 
 class ActionClient:
-    """Sends actions to retraining; `retraining_url` is called for each."""
+    """Sends actions to retraining; `retraining_url` is called for each.
 
-    def __init__(self, client: httpx.AsyncClient, retraining_url: Callable[[], str]) -> None:
+    `owners`: ids of the users who may listen there if it is a port of this machine without TLS.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, retraining_url: Callable[[], str], owners: Collection[int] = ()
+    ) -> None:
         self._client = client
         self._retraining_url = retraining_url
+        self._owners = owners
 
     async def answer(
         self, run_id: str, action: str, actor: Actor, *, state: str, gate_digest: str
@@ -83,9 +90,11 @@ class ActionClient:
     ) -> dict[str, Any]:
         arguments: dict[str, Any] = {"json": body} if body is not None else {}
         headers = {"Authorization": actor.authorization}
+        url = self._retraining_url()
+        check_listener(url, self._owners)
         try:
             response = await self._client.request(
-                method, self._retraining_url() + path, timeout=TIMEOUT_S, headers=headers, **arguments
+                method, url + path, timeout=TIMEOUT_S, headers=headers, **arguments
             )
         except httpx.ConnectError as error:
             raise DependencyUnavailable(

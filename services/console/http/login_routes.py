@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from services.console.http.console_access import ConsoleAccess, credential_of
 from services.console.http.csrf import check_own_page, is_deliberate
 from services.console.http.session_cookie import SessionCookie
-from services.console.sessions.failed_logins import FailedLogins
+from services.console.sessions.failed_logins import FailedLogins, TooManyFailures
 from services.console.sessions.login_codes import LIFETIME_S, LoginCodes
 from services.console.sessions.session_store import Session, SessionStore
 from services.console.views.login_page import LOGIN_POLICY, render_login
@@ -68,15 +68,13 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
     async def log_in(request: Request, *, key: str = "", code: str = "") -> Response:
         client = request.client.host if request.client else ""
         try:
-            logins.failures.check(client)
             header = _of_code(logins.codes, code) if code else f"Bearer {key.strip()}"
             response = RedirectResponse("/", 303)
             await start_session(logins, request, response, header)
         except HomeostatError as error:
-            if isinstance(error, Unauthenticated | NotPermitted):
-                logins.failures.record(client)
-                _log.warning("login_failed", client=client, problem=error.message)
-            return login_page(logins, problem=error)
+            if not isinstance(error, Unauthenticated | NotPermitted):
+                return login_page(logins, problem=error)
+            return login_page(logins, problem=_failed(logins.failures, client, error))
         return response
 
     @router.post("/login/codes")
@@ -89,7 +87,7 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
                 "a code is made for the sender of an API key only",
                 hint="send `Authorization: Bearer` and an API key",
             )
-        code = logins.codes.make(credential_of(request.scope))
+        code = logins.codes.make(caller.name, credential_of(request.scope))
         return json_response({"code": code, "path": f"{LOGIN}?code={code}", "valid_seconds": LIFETIME_S}, 201)
 
     @router.post("/logout")
@@ -100,6 +98,17 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
         response = RedirectResponse(LOGIN, 303)
         logins.cookie.clear(response, request.scope)
         return response
+
+
+def _failed(failures: FailedLogins, client: str, error: HomeostatError) -> HomeostatError:
+    """Count a failed login; the error to show. Only failures are paused: other people may have the same address."""
+    try:
+        failures.check(client)
+    except TooManyFailures as paused:
+        return paused
+    failures.record(client)
+    _log.warning("login_failed", client=client, problem=error.message)
+    return error
 
 
 async def start_session(logins: Logins, request: Request, response: Response, header: str) -> Session:

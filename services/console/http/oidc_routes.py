@@ -42,7 +42,8 @@ def add_oidc_routes(router: APIRouter, logins: Logins, client: OidcClient | None
             return RedirectResponse("/login", 303)
         answer = dict(request.query_params)
         secrets = LoginSecrets.parse(logins.cookie.read_login(request.scope))
-        address = request.client.host if request.client else ""
+        # Counted apart from wrong keys: each answer is a request to the provider, so here the pause comes first.
+        address = f"callback {request.client.host if request.client else ''}"
         try:
             # Before failures are counted: a page of another site can send a browser here.
             check_state(secrets, answer)

@@ -17,6 +17,7 @@ from services.console.aggregation.aggregator import Aggregator
 from services.console.http.action_client import ActionClient, Actor
 from services.console.http.console_access import credential_of
 from services.console.http.csrf import check_framed, check_header
+from services.console.http.listener_check import check_listener
 from services.console.http.login_routes import Logins, add_login_routes
 from services.console.http.oidc_routes import add_oidc_routes
 from services.console.http.request_bodies import Acknowledgement, Answer, Body, Rollback
@@ -44,7 +45,8 @@ REPORT_TIMEOUT_S = 60.0
 class Dependencies:
     """What the routes need. `drift` returns the base URL of the reports; `api_key` is the console's own, for reading.
 
-    `oidc`: the client of the identity provider, None without one; `url`: at which browsers reach the console.
+    `oidc`: the client of the identity provider, None without one; `url`: at which browsers reach the console; `owners`: ids of
+    the users who may listen on ports of this machine to which credentials are sent.
     """
 
     aggregator: Aggregator
@@ -56,6 +58,7 @@ class Dependencies:
     api_key: str = field(default="", repr=False)
     oidc: OidcClient | None = None
     url: str = ""
+    owners: frozenset[int] = frozenset()
 
 
 def make_router(dependencies: Dependencies) -> APIRouter:
@@ -170,9 +173,12 @@ async def _report(dependencies: Dependencies, verdict_id: str, request: Request)
     credential = credential_of(request.scope) or (
         f"Bearer {dependencies.api_key}" if dependencies.api_key else ""
     )
+    base = dependencies.drift()
+    if credential:
+        check_listener(base, dependencies.owners)
     try:
         answer = await dependencies.client.get(
-            f"{dependencies.drift()}/reports/{quote(verdict_id, safe='')}",
+            f"{base}/reports/{quote(verdict_id, safe='')}",
             timeout=REPORT_TIMEOUT_S,
             headers={"Authorization": credential} if credential else {},
         )

@@ -1,4 +1,7 @@
-"""Limits how often a client may log in with a wrong key or code."""
+"""Limits how often a client may try a wrong key or code, or send the identity provider a wrong answer.
+
+A valid key or code is accepted all the same: it cannot be guessed, and the person may share the address with whoever guesses.
+"""
 
 from __future__ import annotations
 

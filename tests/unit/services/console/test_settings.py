@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from services.console.bootstrap import read_api_key
 from services.console.settings import ConsoleSettings
@@ -35,6 +35,13 @@ def test_lists_are_split_at_commas() -> None:
 def test_url_of_the_proxy_gives_name_and_scheme(url: str, is_secure: bool, names: str) -> None:
     settings = ConsoleSettings(url=url, names=",a,b")
     assert (settings.is_secure, settings.all_names) == (is_secure, names)
+
+
+def test_trusted_proxies_are_addresses() -> None:
+    assert ConsoleSettings(trusted_proxies=" 10.0.0.0/8, ::1 ,").trusted_proxies == "10.0.0.0/8,::1"
+    for wrong in ("proxy.example.org", "*", "10.0.0.1/8"):
+        with pytest.raises(ValidationError, match="is not an IP address or network"):
+            ConsoleSettings(trusted_proxies=wrong)
 
 
 def test_key_of_the_console_is_read_from_its_file(tmp_path: Path) -> None:

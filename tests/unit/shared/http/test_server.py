@@ -4,11 +4,14 @@ import signal
 import subprocess
 import sys
 import time
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from shared.errors import OperatorError
-from shared.http.server import open_listener
+from shared.http.server import HttpServer, open_listener
+from tests import local_http
 from tests.waiting import bound
 
 
@@ -40,3 +43,29 @@ def test_interrupt_stops_the_server_in_order() -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=bound(20))[0] == "stopped\n"
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("proxies", "client"), [("", "127.0.0.1"), ("127.0.0.1", "10.9.8.7"), ("10.0.0.0/8", "127.0.0.1")]
+)
+def test_only_trusted_proxies_say_who_sends(proxies: str, client: str) -> None:
+    """A program of this machine is no proxy because it sends the header."""
+    seen: list[tuple[str, str]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            seen.append((scope["client"][0], scope["scheme"]))
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    listener = open_listener("127.0.0.1", 0, "x")
+    server = HttpServer(app, listener, proxies=proxies)
+    thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        headers = {"X-Forwarded-For": "10.9.8.7", "X-Forwarded-Proto": "https"}
+        local_http.get(f"http://127.0.0.1:{listener.getsockname()[1]}/", headers=headers, timeout=bound(20))
+    finally:
+        server.should_exit = True
+        thread.join(bound(20))
+    assert seen == [(client, "https" if client == "10.9.8.7" else "http")]
