@@ -39,9 +39,11 @@ class Grant:
 
     def take(self) -> bool:
         """Whether a request may pass; counts it against the rate of the key if so."""
-        if self._monotonic() >= self._until and not self._renew():
-            return False
-        return self._limit is None or self._limit.take()
+        return self.is_valid() and (self._limit is None or self._limit.take())
+
+    def is_valid(self) -> bool:
+        """Whether the credentials still have the scope; counts nothing."""
+        return self._monotonic() < self._until or self._renew()
 
     def give_back(self) -> None:
         """A request that passed is checked again elsewhere, and counted there."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 from shared.access.authenticator import Authenticator
 from shared.access.caller import Caller, Unauthenticated
 from shared.access.directness import is_direct
 from shared.access.route_table import PUBLIC, RouteTable
+from shared.access.scope import Scope
 
 # Where the caller is in the scope of a request.
 CALLER: Final = "homeostat.caller"
+# A function that raises Unauthenticated, NotPermitted or OperatorError once the caller may not send the request any more.
+STILL_PERMITTED: Final = "homeostat.still_permitted"
 
 Identify = Callable[[MutableMapping[str, Any]], Awaitable[Caller]]
 
@@ -53,9 +57,13 @@ class AccessCheck:
                     caller.require(needed)
                     caller.count()
                     scope[CALLER] = caller
+                    scope[STILL_PERMITTED] = partial(self._check_again, scope, needed)
                 except Exception as error:
                     app = self._refuse(error, scope["path"])
         await app(scope, receive, send)
+
+    def _check_again(self, scope: MutableMapping[str, Any], needed: Scope) -> None:
+        self._authenticator.authenticate(authorization(scope), local_address(scope)).require(needed)
 
     async def _by_header(self, scope: MutableMapping[str, Any]) -> Caller:
         return await self._authenticator.identify(authorization(scope), local_address(scope))

@@ -106,9 +106,9 @@ class FastProtocol(HttpToolsProtocol):
     def sweep(self, now: float) -> None:
         """Close the connection if it has been idle, or its headers have been due, for too long.
 
-        A body that comes slowly gets the ordinary deadline.
+        A body that comes slowly gets the ordinary deadline. One whose key is not valid any more is refused there.
         """
-        if self._expected_bytes and now > self._partial_until:
+        if self._expected_bytes and (now > self._partial_until or not self._is_permitted()):
             data = bytes(self._partial)
             self._drop_partial()
             super().data_received(data)
@@ -199,6 +199,8 @@ class FastProtocol(HttpToolsProtocol):
             return False
         end = start + length
         if len(data) < end:
+            if not self._is_permitted():  # nothing is reserved for it
+                return False
             if hot.buffered + length > hot.maximum_buffered_bytes:
                 return False
             hot.buffered += length
@@ -236,6 +238,9 @@ class FastProtocol(HttpToolsProtocol):
         if head is not None and head.grant is None and not self._takes_anonymous:
             return None
         return head
+
+    def _is_permitted(self) -> bool:
+        return self._head is None or self._head.grant is None or self._head.grant.is_valid()
 
     def _take_partial(self) -> None:
         data = self._partial

@@ -12,6 +12,7 @@ from services.inference.http.response import Response, Scope, Send, from_error, 
 from services.inference.metrics import InferenceMetrics
 from services.inference.tracing.request_trace import Tracing, current_trace
 from shared.errors import CallerError, OperatorError
+from shared.http.access_check import STILL_PERMITTED
 from shared.http.errors import error_response, no_route, wrong_method
 from shared.observability.logs import get_logger
 
@@ -62,18 +63,20 @@ class InferenceApp:
             tracestate = request.header(b"tracestate").decode("latin-1")
             trace = self._tracing.begin("POST", request.path, request.traceparent(), tracestate)
         if trace is None:
-            return await self._respond(request, receive)
+            return await self._respond(request, receive, scope.get(STILL_PERMITTED))
         token = current_trace.set(trace)
         try:
-            response = await self._respond(request, receive)
+            response = await self._respond(request, receive, scope.get(STILL_PERMITTED))
         finally:
             current_trace.reset(token)
         if response is not None:
             trace.end(response.status, request.servable)
         return response
 
-    async def _respond(self, request: Request, receive: Receive) -> Response | None:
-        """1. find the handler   2. read the body, within its deadline and size limit
+    async def _respond(
+        self, request: Request, receive: Receive, still_permitted: Callable[[], None] | None
+    ) -> Response | None:
+        """1. find the handler   2. read the body, within its deadline and size limit, as long as the sender's key is valid
         3. admit the request; a client that sends slowly does not count against the limit   4. handle it
         """
         method, path = request.method, request.path
@@ -81,7 +84,7 @@ class InferenceApp:
         try:
             handler = self._routes.get((method, path)) or self._other(method, path)
             if method == "POST":
-                request.body = await self._body.read(request.headers, receive)
+                request.body = await self._body.read(request.headers, receive, still_permitted)
                 start = time.perf_counter()
             return await self._admitted(handler, request)
         except ClientGone:

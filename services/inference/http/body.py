@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from services.inference.http.deadlines import Deadlines
-from shared.errors import CallerError, InvalidRequest, OperatorError
+from shared.errors import CallerError, HomeostatError, InvalidRequest, OperatorError
 from shared.http.json_body import body_too_large
 
 Message = MutableMapping[str, Any]
@@ -35,8 +35,13 @@ class BodyReader:
         self._buffered = 0
         self._deadlines = Deadlines(receive_seconds)
 
-    async def read(self, headers: Headers, receive: Receive) -> bytes:
-        """The decompressed body. Raises InvalidRequest (413, 400), BodyTooSlow (408), OperatorError (503), ClientGone."""
+    async def read(
+        self, headers: Headers, receive: Receive, still_permitted: Callable[[], None] | None = None
+    ) -> bytes:
+        """The decompressed body. Raises InvalidRequest (413, 400), BodyTooSlow (408), OperatorError (503), ClientGone.
+
+        `still_permitted` is called from time to time while a body is incomplete, and ends it by what it raises.
+        """
         encoding = b""
         for name, value in headers:
             # Python refuses to read thousands of digits.
@@ -45,14 +50,18 @@ class BodyReader:
             if name == b"content-encoding":
                 encoding = value.strip().lower()
         try:
-            with self._deadlines.watch():
+            with self._deadlines.watch(_is_over(still_permitted)):
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
                 body: bytes = message.get("body", b"")
                 if message.get("more_body"):
                     body = await self._rest(body, receive)
+                    if still_permitted is not None:
+                        still_permitted()
         except TimeoutError:
+            if still_permitted is not None:
+                still_permitted()
             raise BodyTooSlow(
                 f"the body did not arrive within {self._seconds:g} seconds",
                 hint="send the body without pauses, or fewer rows per request",
@@ -113,3 +122,17 @@ class BodyReader:
 
     def _too_large(self) -> InvalidRequest:
         return body_too_large(self._maximum)
+
+
+def _is_over(still_permitted: Callable[[], None] | None) -> Callable[[], bool] | None:
+    if still_permitted is None:
+        return None
+
+    def is_over() -> bool:
+        try:
+            still_permitted()
+        except HomeostatError:
+            return True
+        return False
+
+    return is_over

@@ -8,9 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from shared.access.scope import Scope
+from tests.fakes.api_keys import ApiKeys
 from tests.fakes.socket_server import SocketServer, read_answers, request
 from tests.fakes.tensor_model import release_tensor
 from tests.fakes.toy_model import ROW, ToyStore
@@ -141,6 +144,49 @@ def test_slow_body_times_out(server: SocketServer) -> None:
     assert time.monotonic() - start < bound(5)
     assert server.hot is not None
     assert server.hot.buffered == 0
+
+
+def test_body_of_a_revoked_key_takes_no_room(
+    toys: ToyStore, servers: list[SocketServer], tmp_path: Path
+) -> None:
+    """Not for one that begins, and no more for one that has begun."""
+    keys = ApiKeys(tmp_path / "api_keys.json")
+    key = keys.make("leaver", Scope.PREDICT)
+    server = SocketServer(toys, fast=True, receive_seconds=600, authenticator=keys.authenticator())
+    servers.append(server)
+    asked = request(
+        "/v2/models/sums/infer", INFER[INFER.index(b"\r\n\r\n") + 4 :], [("Authorization", f"Bearer {key}")]
+    )
+    first, second = server.connect(), server.connect()
+    for client in (first, second):
+        for _ in range(2):
+            client.sendall(asked)
+            assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 200 ")
+    hot = server.hot
+    assert hot is not None
+    first.sendall(asked[:-5])
+    wait_until(lambda: hot.buffered > 0)
+    keys.revoke("leaver")
+    assert read_answers(first, 1)[0].startswith(b"HTTP/1.1 401 ")
+    assert hot.buffered == 0
+    hot.connections.clear()  # no sweep comes to help
+    second.sendall(asked[:-5])
+    assert read_answers(second, 1)[0].startswith(b"HTTP/1.1 401 ")
+    assert hot.buffered == 0
+
+
+def test_body_on_the_ordinary_path_is_cut_when_its_key_is_revoked(
+    toys: ToyStore, servers: list[SocketServer], tmp_path: Path
+) -> None:
+    keys = ApiKeys(tmp_path / "api_keys.json")
+    key = keys.make("leaver", Scope.PREDICT)
+    server = SocketServer(toys, fast=False, receive_seconds=600, authenticator=keys.authenticator())
+    servers.append(server)
+    client = server.connect()
+    client.sendall(request("/predict", b"x" * 100, [("Authorization", f"Bearer {key}")])[:-5])
+    wait_until(lambda: server.ordinary_requests == ["/predict"])
+    keys.revoke("leaver")
+    assert read_answers(client, 1)[0].startswith(b"HTTP/1.1 401 ")
 
 
 def test_client_that_leaves_frees_its_body(server: SocketServer) -> None:

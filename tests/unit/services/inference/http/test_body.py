@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from services.inference.http.body import BodyReader, BodyTooSlow, ClientGone
+from shared.access.caller import Unauthenticated
 from shared.errors import InvalidRequest, OperatorError
+from tests.waiting import bound
 
 
 class Sender:
@@ -70,6 +72,32 @@ def test_too_large_or_corrupt_body_is_refused(
     with pytest.raises(InvalidRequest) as caught:
         read(sender, *headers)
     assert caught.value.status == status
+
+
+def test_body_is_cut_when_its_key_is_revoked() -> None:
+    """It takes room until it is complete: also if its sender is silent from now on."""
+    asked = 0
+
+    def still_permitted() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise Unauthenticated("the API key was revoked")
+
+    slow = reader(receive_seconds=3)
+    with pytest.raises(Unauthenticated):
+        asyncio.run(asyncio.wait_for(slow.read([], Sender(b"x", complete=False), still_permitted), bound(2)))
+    assert vars(slow)["_buffered"] == 0
+
+
+def test_complete_body_of_a_revoked_key_is_refused() -> None:
+    def refuse() -> None:
+        raise Unauthenticated("the API key was revoked")
+
+    with pytest.raises(Unauthenticated):
+        asyncio.run(reader().read([], Sender(b"x", b"y"), refuse))
+    # One that came in a piece was checked a moment ago.
+    assert asyncio.run(reader().read([], Sender(b"x"), refuse)) == b"x"
 
 
 def test_reading_stops_at_the_limit() -> None:
