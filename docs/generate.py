@@ -1,4 +1,4 @@
-"""Writes the tables of the documentation, and the rest of `.env.example`, from the code: `python -m docs.generate`.
+"""Writes the tables of the documentation, and other files about settings, from the code: `python -m docs.generate`.
 
 A page marks the place of a table with two comments, and everything between them is replaced:
 
@@ -34,9 +34,11 @@ from docs.reference.findings import findings_table
 from docs.reference.fits import models_table
 from docs.reference.metrics import metric_table
 from docs.reference.routes import route_table
+from docs.reference.setting_names import setting_names_module
 from docs.reference.settings import settings_table
 
 ROOT = Path(__file__).parent.parent
+SETTING_NAMES = ROOT / "shared" / "observability" / "setting_names.py"
 TABLES: dict[str, Callable[[str], str]] = {
     "settings": settings_table,
     "findings": findings_table,
@@ -83,7 +85,10 @@ def with_tables(text: str) -> str:
 
 def main() -> int:
     """Rewrite the pages that lag; returns the exit code."""
-    written = dict.fromkeys(pages(), with_tables) | {ROOT / ".env.example": with_all_settings}
+    written = dict.fromkeys(pages(), with_tables) | {
+        ROOT / ".env.example": with_all_settings,
+        SETTING_NAMES: setting_names_module,
+    }
     for file, with_news in written.items():
         before = file.read_text(encoding="utf-8")
         after = with_news(before)

@@ -16,6 +16,7 @@ from cli.login_link import VALID, login_link
 from cli.options import Home, Json
 from cli.output import Output, command_output
 from shared.errors import Conflict, HomeostatError
+from shared.observability.unknown_variables import unknown_variables
 
 if TYPE_CHECKING:
     from shared.contracts.stack_state import StackState
@@ -85,6 +86,8 @@ def up(
         if free_ports:
             ports = {name: ports.get(name) or free_port() for name in PORTS}
         settings = settings_with(home, **ports)
+        for problem in unknown_variables(os.environ):
+            output.note(problem)
         running = supervisor_pid(settings.home)
         if running is not None:
             raise Conflict(

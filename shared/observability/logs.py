@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from uuid import uuid4
 
 import structlog
 
+from shared.observability.unknown_variables import unknown_variables
 from shared.settings import HomeostatSettings
 
 
 def configure_logs(service: str, settings: HomeostatSettings) -> None:
-    """Send all logs of this process, including those of libraries, to standard error in the configured format."""
+    """Send all logs of this process, including those of libraries, to standard error in the configured format.
+
+    Reports environment variables that are no settings.
+    """
     level = getattr(logging, settings.log_level.upper())
     steps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -49,6 +54,8 @@ def configure_logs(service: str, settings: HomeostatSettings) -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     for noisy in ("httpx", "alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for problem in unknown_variables(os.environ):
+        get_logger(__name__).warning("unknown_variable", problem=problem)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -12,12 +12,13 @@ import pytest
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from docs.generate import ROOT, TABLES, pages, subjects, with_tables
+from docs.generate import ROOT, SETTING_NAMES, TABLES, pages, subjects, with_tables
 from docs.reference.commands import all_commands
 from docs.reference.contracts import loop_keys
 from docs.reference.environment import with_all_settings
 from docs.reference.metrics import all_metrics, names_in_source
 from docs.reference.routes import all_routes
+from docs.reference.setting_names import setting_names_module
 from docs.reference.settings import all_settings, settings_classes
 from docs.reference.sources import parse, sources
 from services.drift.http.routes import make_routes as make_drift_routes
@@ -121,7 +122,7 @@ def test_every_setting_and_every_key_has_an_effect() -> None:
 
 
 # An alert's annotation must name its verdict. One series per model is bounded: the old one goes when the next verdict comes.
-NAMING_ONE = {"homeostat_drift_last_verdict_info": {"verdict_id"}}
+NAMING_ONE = {"homeostat_drift_last_verdict_info": {"verdict_id", "mac"}}
 
 
 def test_metrics_follow_the_conventions() -> None:
@@ -131,7 +132,7 @@ def test_metrics_follow_the_conventions() -> None:
             metric.name
         )
         assert (metric.kind == "counter") == metric.name.endswith("_total"), metric.name
-        unbounded = {"prediction_id", "run_id", "cause_id", "verdict_id", "path"} & set(metric.labels)
+        unbounded = {"prediction_id", "run_id", "cause_id", "verdict_id", "mac", "path"} & set(metric.labels)
         assert unbounded == NAMING_ONE.get(metric.name, set()), metric.name
 
 
@@ -223,8 +224,13 @@ def test_metrics_named_on_a_page_exist() -> None:
 def test_the_example_of_the_environment_names_every_setting() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert text == with_all_settings(text), f".env.example lags behind the code: {HINT}"
+
     named = set(re.findall(r"^(?:# )?(HOMEOSTAT_[A-Z0-9_]+)=", text, re.MULTILINE))
     assert named == {setting.variable for setting in all_settings()}
+
+
+def test_names_of_settings_are_those_of_the_code() -> None:
+    assert SETTING_NAMES.read_text(encoding="utf-8") == setting_names_module(""), HINT
 
 
 def test_decisions_are_numbered_dated_and_listed() -> None:

@@ -51,6 +51,15 @@ def test_log_line_holds_its_fields() -> None:
     }
 
 
+def test_variables_that_are_no_settings_are_reported_once() -> None:
+    lines = log_of("log.info('x')", HOMEOSTAT_DRIFT_PROT="1", HOMEOSTAT_DRIFT_PORT="1")
+    assert [line.get("problem") for line in lines] == [
+        "HOMEOSTAT_DRIFT_PROT is not a setting; did you mean HOMEOSTAT_DRIFT_PORT?",
+        None,
+    ]
+    assert (lines[0]["event"], lines[0]["level"]) == ("unknown_variable", "warning")
+
+
 def test_context_ids_are_on_every_line() -> None:
     ours, theirs = log_of(
         "structlog.contextvars.bind_contextvars(run_id='r1', cause_id='c1')\n"
