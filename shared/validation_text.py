@@ -1,4 +1,4 @@
-"""One validation problem as one sentence: the field, what was given, what is expected."""
+"""What was wrong with a value, in words: the field, what was given, what is expected."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ _KINDS = {
     "model": "a mapping of keys",
     "model_attributes": "a mapping of keys",
 }
+
+
+def show(value: object) -> str:
+    """A value for a message, shortened to 60 characters."""
+    try:
+        text = repr(value)
+    except RecursionError:  # parsers follow more levels than repr
+        return "nested too deeply to be shown"
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def problem_text(field: str, problem: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import InvalidRequest
+from shared.validation_text import show
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -31,9 +32,9 @@ def parse_time(value: object, *, field: str, row: int | None = None) -> datetime
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        problem = f"`{field}` is {repr(value)[:60]}"
+        problem = f"`{field}` is {show(value)}"
     else:
-        problem = f"`{field}` is {value!r}, without an offset from UTC"
+        problem = f"`{field}` is {show(value)}, without an offset from UTC"
     raise InvalidRequest(problem, field=field, expected=TIME_FORM, row=row)
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from services.inference.http.timestamps import parse_timestamp
-from services.inference.models.column_checks import show
 from services.inference.models.labels import Labels
 from shared.contracts.outcome import expected_outcome, finite_number, fits, numbers_by_name, outcome_hint
 from shared.contracts.prediction import Prediction
 from shared.errors import InvalidRequest, NotFound
+from shared.validation_text import show
 
 _KEYS = frozenset({"prediction_id", "value", "observed_at"})
 

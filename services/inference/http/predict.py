@@ -13,7 +13,6 @@ from services.inference.http.request import Request
 from services.inference.http.response import Response
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
-from services.inference.models.column_checks import show
 from services.inference.models.servable import Servable
 from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
@@ -21,6 +20,7 @@ from services.inference.prediction.class_scores import scores_by_label
 from services.inference.prediction.predictor import Predictor
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
+from shared.validation_text import show
 
 _KEYS = frozenset({"model", "event_time", "rows"})
 

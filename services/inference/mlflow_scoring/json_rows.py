@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.inference.models.column_checks import show
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
+from shared.validation_text import show
 
 Row = dict[str, Any]
 

@@ -13,6 +13,7 @@ from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.models.feature_arrays import MAX_FLOAT_INTEGER
 from shared.models.nullable_booleans import is_flag
+from shared.validation_text import show
 
 Array = npt.NDArray[Any]
 
@@ -23,12 +24,6 @@ _INT64 = range(-(2**63), 2**63)
 def is_finite(array: Array) -> bool:
     """Whether every number is finite."""
     return bool(np.isfinite(array).all())
-
-
-def show(value: object) -> str:
-    """A value for a message, shortened."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 class ColumnCheck:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import orjson
 
-from services.inference.models.column_checks import show
 from services.inference.open_inference.elements import Array, write_elements
 from services.inference.open_inference.fields import (
     check_keys,
@@ -24,6 +23,7 @@ from services.inference.open_inference.fields import (
 )
 from services.inference.open_inference.tensors import InferInput, read_inputs
 from shared.http.json_body import parse_json
+from shared.validation_text import show
 
 # KServe's client also names the model in the body.
 _REQUEST_KEYS = frozenset({"id", "model_name", "model_version", "parameters", "inputs", "outputs"})

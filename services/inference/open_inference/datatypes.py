@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 
-from services.inference.models.column_checks import show
 from services.inference.open_inference.tensors import InferInput
 from shared.errors import InvalidRequest
+from shared.validation_text import show
 
 _INTEGERS = {f"INT{bits}": range(-(2 ** (bits - 1)), 2 ** (bits - 1)) for bits in (8, 16, 32, 64)} | {
     f"UINT{bits}": range(2**bits) for bits in (8, 16, 32, 64)

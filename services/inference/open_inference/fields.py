@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.inference.models.column_checks import show
 from shared.errors import InvalidRequest
+from shared.validation_text import show
 
 
 def malformed(field: str, problem: str, expected: str) -> InvalidRequest:

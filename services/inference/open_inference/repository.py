@@ -6,10 +6,10 @@ from typing import Any
 
 from services.inference.http.request import Request
 from services.inference.http.response import Response, json_response
-from services.inference.models.column_checks import show
 from services.inference.status.report import Status
 from shared.errors import Conflict, InvalidRequest
 from shared.http.json_body import parse_json
+from shared.validation_text import show
 
 _UNLOADED = "unloaded to keep within HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB; the next request for it loads it"
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from services.inference.models.column_checks import show
 from services.inference.open_inference.elements import DATATYPES, Array, read_elements
 from services.inference.open_inference.fields import check_keys, malformed, read_parameters
+from shared.validation_text import show
 
 _KEYS = frozenset({"name", "datatype", "shape", "data", "parameters"})
 

@@ -18,6 +18,8 @@ from shared.errors import InvalidRequest, UnservableModel
 from shared.models.feature_arrays import to_arrays
 
 _READ_AT_ONCE = 1000
+# Names in a damaged file are no UTF-8.
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 class ParquetRows:
@@ -27,10 +29,10 @@ class ParquetRows:
         """Raises InvalidRequest where it is not Parquet, or has no rows or too many."""
         try:
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
+            self.rows: int = self._file.metadata.num_rows
+            self.columns = frozenset(self._file.schema_arrow.names)
+        except _UNREADABLE as error:
             raise _unreadable(error) from error
-        self.rows: int = self._file.metadata.num_rows
-        self.columns = frozenset(self._file.schema_arrow.names)
         if not 0 < self.rows <= maximum_rows:
             raise InvalidRequest(
                 f"`file` has {self.rows} rows",
@@ -44,7 +46,7 @@ class ParquetRows:
         try:
             for batch in self._file.iter_batches(_READ_AT_ONCE, columns=sorted(names & self.columns)):
                 yield pa.Table.from_batches([batch])
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise _unreadable(error) from error
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from shared.validation_text import problem_text
+from shared.validation_text import problem_text, show
 
 
 class Example(BaseModel):
@@ -34,3 +34,16 @@ def test_problem_is_one_plain_sentence(field: str, value: object, sentence: str)
     with pytest.raises(ValidationError) as raised:
         Example.model_validate({field: value})
     assert problem_text("X", raised.value.errors()[0]) == sentence
+
+
+def test_shown_values_are_short() -> None:
+    assert show({"a": 1}) == "{'a': 1}"
+    assert show("x" * 100) == "'" + "x" * 56 + "…"
+
+
+def test_deep_nesting_can_be_shown() -> None:
+    """A parser follows 1024 levels of a request; Python's repr does not."""
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+    assert show(deep) == "nested too deeply to be shown"

@@ -101,3 +101,11 @@ def test_empty_long_and_unreadable_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InvalidRequest) as refused:
             ParquetRows(tmp_path / name, maximum_rows=1)
         assert refused.value.status == status
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.parquet"
+    pq.write_table(pa.table({"amount": [1.5]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"amount", b"amo\xdfnt"))
+    with pytest.raises(InvalidRequest, match="`file` cannot be read"):
+        ParquetRows(path, maximum_rows=10)
