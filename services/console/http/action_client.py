@@ -12,9 +12,10 @@ import orjson
 
 from services.console.http.listener_check import check_listener
 from shared.access.caller import NotPermitted
-from shared.errors import Conflict, DependencyUnavailable, HomeostatError
+from shared.errors import Conflict, DependencyUnavailable, HomeostatError, NotFound
 
 TIMEOUT_S = 30.0
+MAXIMUM_NAME = 1000
 _WAITS_FOR = {"suggested": "awaits its start", "waiting_for_approval": "awaits approval of its new version"}
 
 
@@ -24,6 +25,13 @@ class Actor:
 
     name: str
     authorization: str = field(repr=False)
+
+
+def path_segment(name: str) -> str:
+    """The name quoted as a segment of a URL. Raises NotFound for `.` and `..`, which lead to another path, and for long ones."""
+    if name in (".", "..") or len(name) > MAXIMUM_NAME:
+        raise NotFound(f"there is nothing named {name[:80]}", hint="go back to the console")
+    return quote(name, safe="")
 
 
 class ActionRefused(HomeostatError):
@@ -54,7 +62,7 @@ class ActionClient:
 
         Raises Conflict if the run has changed: approval of a training is not approval of the version it produced.
         """
-        path = f"/runs/{quote(run_id, safe='')}"
+        path = f"/runs/{path_segment(run_id)}"
         run = await self._send(actor, "GET", path)
         if (run.get("state"), run.get("gate_digest")) != (state, gate_digest):
             now = str(run.get("state"))
@@ -70,7 +78,7 @@ class ActionClient:
     ) -> dict[str, Any]:
         """Record that a person has seen a decision, and the `older` ones as they were shown. The first acknowledgement stays."""
         body: dict[str, object] = {"actor": actor.name, **({"note": note} if note else {}), **older}
-        return await self._send(actor, "POST", f"/causes/{quote(cause_key, safe='')}/acknowledge", body)
+        return await self._send(actor, "POST", f"/causes/{path_segment(cause_key)}/acknowledge", body)
 
     async def roll_back(
         self, model: str, actor: Actor, *, reason: str, to_generation: int, expected_generation: int
@@ -82,7 +90,7 @@ class ActionClient:
             "to_generation": to_generation,
             "expected_generation": expected_generation,
         }
-        reply = await self._send(actor, "POST", f"/models/{quote(model, safe='')}/rollback", body)
+        reply = await self._send(actor, "POST", f"/models/{path_segment(model)}/rollback", body)
         return dict(reply.get("release") or {})
 
     async def _send(

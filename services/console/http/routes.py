@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 from fastapi import APIRouter, Request, Response
@@ -14,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic_core import to_json
 
 from services.console.aggregation.aggregator import Aggregator
-from services.console.http.action_client import ActionClient, Actor
+from services.console.http.action_client import ActionClient, Actor, path_segment
 from services.console.http.console_access import credential_of
 from services.console.http.csrf import check_framed, check_header
 from services.console.http.listener_check import check_listener
@@ -178,10 +177,14 @@ async def _report(dependencies: Dependencies, verdict_id: str, request: Request)
         check_listener(base, dependencies.owners)
     try:
         answer = await dependencies.client.get(
-            f"{base}/reports/{quote(verdict_id, safe='')}",
+            f"{base}/reports/{path_segment(verdict_id)}",
             timeout=REPORT_TIMEOUT_S,
             headers={"Authorization": credential} if credential else {},
         )
+    except httpx.InvalidURL as error:  # too long
+        raise NotFound(
+            f"there is no report about {verdict_id[:80]}", hint="go back to the console"
+        ) from error
     except httpx.HTTPError as error:
         raise DependencyUnavailable(
             "drift does not respond", hint="`homeostat status` shows its log file"

@@ -348,3 +348,21 @@ def test_console_works_without_other_services() -> None:
         ]
 
     assert run(requests) == [200] * 4
+
+
+@pytest.mark.parametrize("name", ["%2E%2E", "%2E", "x" * 2_000], ids=["parent", "itself", "long"])
+def test_name_that_no_url_can_hold_is_not_forwarded(name: str) -> None:
+    """httpx resolves `..`: the action would reach another path of retraining. It refuses long URLs."""
+    loop = full_loop()
+
+    async def every() -> list[httpx.Response]:
+        console = Console(loop)
+        return [
+            await console.post(f"/api/runs/{name}/approve", SHOWN),
+            await console.post(f"/api/causes/{name}/acknowledge", {"actor": "ada"}),
+            await console.post(f"/api/models/{name}/rollback", BACK),
+            await console.http.get(f"/reports/{name}/content"),
+        ]
+
+    assert [answer.status_code for answer in run(every)] == [404] * 4
+    assert loop.posted == []
