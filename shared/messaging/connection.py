@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kafka.errors import KafkaError
+from kafka.net import KafkaNetClient
 
 from shared.errors import DependencyUnavailable
 
@@ -20,6 +22,25 @@ Explain = Callable[[str, Exception | None], DependencyUnavailable]
 def unavailable(bootstrap: str, _: Exception | None) -> DependencyUnavailable:
     """The error of an address where no broker answers."""
     return DependencyUnavailable(f"no Kafka broker answers at {bootstrap}", hint=HINT)
+
+
+def connected(make: Callable[..., C], **options: Any) -> C:
+    """A client of kafka-python: `make(**options)`. If it raises, the sockets and the thread that it leaves behind are closed."""
+    opened = []
+
+    def network(**configuration: Any) -> KafkaNetClient:
+        opened.append(KafkaNetClient(**configuration))
+        return opened[-1]
+
+    try:
+        return make(**options, kafka_client=network)
+    except BaseException:
+        for client in opened:
+            client.close()
+        opened.clear()
+        # Its sockets that were refused are in reference cycles, which a process without requests collects too rarely.
+        gc.collect(1)
+        raise
 
 
 class Connection(Generic[C]):

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
 from shared.messaging.assignment_watch import AssignmentWatch
-from shared.messaging.connection import HINT, Connection
+from shared.messaging.connection import HINT, Connection, connected
 from shared.messaging.interfaces import Message, Partition, TopicIdentity
 from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
 from shared.messaging.topic_identities import TopicIdentities
@@ -141,7 +141,8 @@ class LogConsumer:
         self._identities.close()
 
     def _connect(self) -> KafkaConsumer:
-        client = KafkaConsumer(
+        client = connected(
+            KafkaConsumer,
             bootstrap_servers=self._bootstrap.split(","),
             client_id=self._client_id,
             group_id=self._group,

@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from shared.errors import DependencyUnavailable, OperatorError
-from shared.messaging.connection import HINT, Connection
+from shared.messaging.connection import HINT, Connection, connected
 from shared.messaging.events import Headers
 from shared.messaging.interfaces import RecordRefused
 from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
@@ -120,7 +120,8 @@ class LogProducer:
         self.reset()
 
     def _connect(self) -> KafkaProducer:
-        return KafkaProducer(
+        return connected(
+            KafkaProducer,
             bootstrap_servers=self._bootstrap.split(","),
             client_id=self._client_id,
             acks="all",

@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
-from shared.messaging.connection import HINT, Connection
+from shared.messaging.connection import HINT, Connection, connected
 from shared.messaging.interfaces import TopicIdentity
 from shared.messaging.security.kafka_security import KafkaSecurity
 
@@ -51,7 +51,8 @@ class TopicIdentities:
             _close(admin)
 
     def _connect(self) -> KafkaAdminClient:
-        admin = KafkaAdminClient(
+        admin = connected(
+            KafkaAdminClient,
             bootstrap_servers=self._bootstrap.split(","),
             client_id=self._client_id,
             bootstrap_timeout_ms=self._connect_milliseconds,

@@ -181,10 +181,6 @@ async def _report(dependencies: Dependencies, verdict_id: str, request: Request)
             timeout=REPORT_TIMEOUT_S,
             headers={"Authorization": credential} if credential else {},
         )
-    except httpx.InvalidURL as error:  # too long
-        raise NotFound(
-            f"there is no report about {verdict_id[:80]}", hint="go back to the console"
-        ) from error
     except httpx.HTTPError as error:
         raise DependencyUnavailable(
             "drift does not respond", hint="`homeostat status` shows its log file"

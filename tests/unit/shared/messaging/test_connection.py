@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import gc
+import logging
+import os
+import threading
+from functools import partial
+from typing import Any
+
 import pytest
-from kafka.errors import KafkaConnectionError
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaConnectionError, KafkaError
 
 from shared.errors import DependencyUnavailable
-from shared.messaging.connection import HINT, Connection
+from shared.messaging.connection import HINT, Connection, connected
 
 
 class Broker:
@@ -52,3 +60,20 @@ def test_unrelated_error_is_not_translated() -> None:
     broker.error = TypeError("a wrong argument")
     with pytest.raises(TypeError):
         broker.connection.open()
+
+
+@pytest.mark.parametrize(
+    "client",
+    [partial(KafkaProducer, max_block_ms=100), partial(KafkaConsumer, group_id="a"), KafkaAdminClient],
+    ids=["producer", "consumer", "admin"],
+)
+def test_failed_attempts_leave_nothing_open(client: Any) -> None:
+    """Their constructors start a thread and open sockets before they find no broker."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what pytest keeps of the log holds the sockets
+    held = []
+    for _ in range(4):
+        with pytest.raises(KafkaError):
+            connected(client, bootstrap_servers=["127.0.0.1:1"], bootstrap_timeout_ms=50)
+        gc.collect()  # of sockets that were refused
+        held.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
+    assert held[1:] == held[:1] * 3
