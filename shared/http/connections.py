@@ -7,7 +7,7 @@ closed for the new one, so that clients which send their requests are served wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 HEADER_BYTES = 64 << 10
 RECEIVE_SECONDS = 10.0
@@ -75,3 +75,12 @@ class Connections:
     def received(self, connection: Connection) -> None:
         """The request is complete: the service owes a response."""
         self._receiving.pop(connection, None)
+
+
+def stop_answering(cycle: Any) -> bool:
+    """Drop what an application still sends as the response of a uvicorn cycle, as for a client that left; whether one was due."""
+    if cycle is None or cycle.response_complete:
+        return False
+    cycle.disconnected = True
+    cycle.message_event.set()
+    return True

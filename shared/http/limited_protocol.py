@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from shared.http.connections import Connections
+from shared.http.connections import Connections, stop_answering
 
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -53,6 +53,13 @@ class LimitedProtocol(H11Protocol):
         """A response is sent; the next request, if there will be one, is due."""
         super().on_response_complete()
         self._check()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer malformed bytes. The application may be answering the request that they belong to: only one answer is sent."""
+        if stop_answering(self.cycle) and self.cycle.response_started:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def pause_writing(self) -> None:
         """The client does not read its response."""

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.access.authenticator import Authenticator
 from shared.access.route_table import RouteTable
@@ -74,6 +75,11 @@ def make_service_app(
         field = str(first["loc"][-1])
         wrong = InvalidRequest(f"{field}: {first['msg']}", field=field, expected=first["msg"])
         return refusal(wrong, request.url.path)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        # Nobody receives this, and nobody has to be told of an error.
+        return Response(status_code=400)
 
     @app.exception_handler(HomeostatError)
     @app.exception_handler(Exception)

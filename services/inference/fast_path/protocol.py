@@ -24,6 +24,7 @@ from services.inference.fast_path.header_layout import HeaderLayout, RequestHead
 from services.inference.fast_path.header_limit import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
 from services.inference.fast_path.request_groups import Reply
+from shared.http.connections import stop_answering
 
 STATE = "homeostat_hot_requests"  # where the lifespan state has the HotRequests
 _QUIET_SECONDS = 0.1
@@ -72,6 +73,10 @@ class FastProtocol(HttpToolsProtocol):
         if self._hot is not None:
             self._hot.connections.pop(self, None)
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """The client sends nothing more: the transport closes, and an answer that is due cannot be written."""
+        stop_answering(self.cycle)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""

@@ -23,10 +23,10 @@ LARGE = b"x" * (8 << 20)
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the body, then answers with its length, or eight megabytes."""
+    """Reads the body, then answers with its length, or eight megabytes; `/at-once` does not read it."""
     if scope["type"] != "http":
         return
-    size, more = 0, True
+    size, more = 0, scope["path"] != "/at-once"
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -151,3 +151,12 @@ def test_silent_connections_give_way_to_requests(port: int) -> None:
     eventually(lambda: left_open() <= LIMITS.connections, "the oldest are closed")
     for client in silent:
         client.close()
+
+
+def test_malformed_body_is_answered_once(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The application answers although the rest of its request has turned out to be malformed."""
+    head = b"POST /at-once HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    found = received(connect(port, head + b"1\r\na\r\nzz\r\n"))
+    assert found.startswith(b"HTTP/1.1 400")
+    assert found.count(b"HTTP/1.1") == 1
+    assert "Exception in ASGI application" not in caplog.text

@@ -371,3 +371,17 @@ def test_silent_connections_give_way(toys: ToyStore, servers: list[SocketServer]
     assert read_answers(honest, 1)[0].startswith(b"HTTP/1.1 200 "), "a client that was answered is kept"
     for client in silent:
         client.close()
+
+
+def test_client_that_sends_no_more_causes_no_error(
+    server: SocketServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its connection is closed while the application answers."""
+    for path in ("/v2/models/toy", "/status", "/health/live"):
+        for _ in range(10):
+            with server.connect() as client:
+                client.sendall(request(path, b"", method="GET"))
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(1 << 16):
+                    pass
+    assert "Exception in ASGI application" not in caplog.text
