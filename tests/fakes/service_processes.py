@@ -7,7 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +56,20 @@ class RunningService:
 
 @contextmanager
 def running(
-    name: str, home: Path, *, files: int | None = None, certificates: CertificateFolder | None = None
+    name: str,
+    home: Path,
+    *,
+    files: int | None = None,
+    certificates: CertificateFolder | None = None,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[RunningService]:
-    """One of COMMANDS on `home`, until the end of the block. `files`: how many it may open. `certificates`: it has TLS."""
+    """One of COMMANDS on `home`, until the end of the block.
+
+    `files`: how many it may open. `certificates`: it has TLS. `environment`: more settings. `log`: where its output goes.
+    """
     port = free_port()
-    environment = {
+    variables = {
         **os.environ,
         "HOMEOSTAT_HOME": str(home),
         "HOMEOSTAT_KAFKA": "127.0.0.1:1",
@@ -68,24 +77,28 @@ def running(
         f"HOMEOSTAT_{name.upper()}_PORT": str(port),
         "BENTOML_HOME": str(home.parent / "bentoml"),
         "BENTOML_PORT": str(port),
+        **(environment or {}),
     }
     if certificates is not None:
-        environment["HOMEOSTAT_TLS_CERTIFICATE"] = str(certificates.server)
-        environment["HOMEOSTAT_TLS_KEY"] = str(certificates.server_key)
+        variables["HOMEOSTAT_TLS_CERTIFICATE"] = str(certificates.server)
+        variables["HOMEOSTAT_TLS_KEY"] = str(certificates.server_key)
 
     def limit_files() -> None:
         if files is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
-    with subprocess.Popen(
-        COMMANDS[name],
-        cwd=Path(__file__).parents[2],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=limit_files,
-    ) as process:
+    with (
+        (log or Path(os.devnull)).open("wb") as output,
+        subprocess.Popen(
+            COMMANDS[name],
+            cwd=Path(__file__).parents[2],
+            env=variables,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=limit_files,
+        ) as process,
+    ):
         try:
             service = RunningService(process, port, "http" if certificates is None else "https")
             eventually(service.is_live, f"{name} answers", within_s=120)
