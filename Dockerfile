@@ -8,6 +8,9 @@
 # `inference` is the server with CUDA. It stands on the same slim base, not on nvidia/cuda: the CUDA libraries are wheels in
 # locks/inference.txt, loaded by onnxruntime's preload_dlls, and the driver comes from the host through NVIDIA's container
 # toolkit. A CUDA base would bring the same gigabytes a second time, in versions nobody tested with these wheels.
+#
+# Consecutive RUNs are steps of their own: another lock runs only its own again.
+# hadolint global ignore=DL3059
 ARG PYTHON=3.11.15-slim-bookworm
 ARG SERVICE=inference
 ARG LOCK=inference
@@ -18,6 +21,8 @@ ARG LOCK
 ENV DO_NOT_TRACK=1 PIP_CACHE_DIR=/cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     UV_CACHE_DIR=/cache/uv UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
 COPY locks/uv.txt locks/sbom.txt locks/${LOCK}.txt /locks/
+# pip's cache is the mount, which is no part of the image.
+# hadolint ignore=DL3042
 RUN --mount=type=cache,target=/cache python -m pip install --quiet --require-hashes -r /locks/uv.txt
 RUN uv venv --python /usr/local/bin/python /opt/homeostat && uv venv --python /usr/local/bin/python /opt/sbom
 RUN --mount=type=cache,target=/cache uv pip sync --require-hashes --python /opt/homeostat/bin/python /locks/${LOCK}.txt
@@ -136,6 +141,8 @@ COPY cli /app/cli
 CMD ["python", "-m", "cli"]
 
 # 6. The targets.
+# A stage of this file, which has no tag.
+# hadolint ignore=DL3006
 FROM service-${SERVICE} AS service
 
 FROM service-inference AS inference

@@ -159,9 +159,8 @@ gpu: venv  ## tests and measurements on a CUDA device; fails while a bar is miss
 containers: venv packages  ## the compose files, the Dockerfile and the command of each image
 	@$(RUN) tests="$(PYTEST) tests/containers"
 
-audit: venv  ## check the hashes of locked packages, consistent locks, no pickle, no secret
-	@$(RUN) tests="$(PYTEST) tests/repo/test_locks.py tests/repo/test_tracked_files.py \
-		tests/repo/test_layout.py::test_nothing_that_runs_code_when_it_is_read_is_ever_loaded"
+audit: venv  ## vulnerabilities, bills of materials, secrets, Dockerfile (AUDIT_OFFLINE=1: without advisories; AUDIT_ADVISORIES=FOLDER)
+	@$(BIN)/python -m tests.audit $(if $(AUDIT_OFFLINE),--offline) $(if $(AUDIT_ADVISORIES),--advisories $(AUDIT_ADVISORIES))
 
 clean:  ## remove files of builds and tests, not your data
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

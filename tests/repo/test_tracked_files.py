@@ -19,6 +19,12 @@ SECRETS = {
     "a private key": re.compile("-----BEGIN [A-Z ]*PRIVATE " + "KEY-----"),
     "an AWS key": re.compile(r"AKI" + r"A[0-9A-Z]{16}"),
     "a GitHub token": re.compile(r"gh[pousr]_" + r"[A-Za-z0-9]{36}"),
+    "an API key of Homeostat": re.compile(r"hs_" + r"(?!0{12})[0-9a-f]{12}_[A-Za-z0-9_-]{43}"),
+    "a Slack token": re.compile(r"xox" + r"[abprs]-[0-9A-Za-z-]{20,}"),
+    "a Google API key": re.compile(r"AIza" + r"[0-9A-Za-z_-]{35}"),
+    "a signed token (JWT)": re.compile(
+        r"eyJ" + r"[A-Za-z0-9_-]{15,}\.eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{20,}"
+    ),
     "a password in an address": re.compile(r"://[^/\s:@{}<>$]+:[^/\s@{}<>$]+@"),
 }
 
@@ -59,6 +65,8 @@ def test_the_patterns_find_what_they_are_for() -> None:
     assert not MACHINE_PATHS.search("https://host/" + "home/page")
     assert INDEX_HOSTS.search("https://py" + "pi.org/simple")
     assert SECRETS["a private key"].search("-----BEGIN EC PRIVATE " + "KEY-----")
+    assert SECRETS["an API key of Homeostat"].search("hs_" + "0123456789ab_" + "A" * 43)
+    assert SECRETS["a signed token (JWT)"].search("eyJ" + "h" * 20 + ".eyJ" + "p" * 20 + "." + "s" * 30)
     assert SECRETS["a password in an address"].search("postgres://ada:" + "secret@db/ledger")
     assert not SECRETS["a password in an address"].search("http://127.0.0.1:8000/predict")
 
