@@ -41,7 +41,7 @@ def key_folders(home: Path, keys: Keys) -> dict[Path, tuple[Path, ...]]:
     return {
         home / "server-keys": (keys.prediction_id, keys.verifying),
         home / "log-keys": (keys.prediction_log,),
-        home / "drift-keys": (keys.verifying, keys.verdicts),
+        home / "drift-keys": (keys.verifying, keys.verdicts, keys.prediction_log),
     }
 
 

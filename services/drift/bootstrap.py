@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Thread
@@ -17,21 +18,31 @@ from services.drift.http.routes import Dependencies
 from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.monitoring.monitor import Monitor
-from services.drift.monitoring.references import StoredReferences
+from services.drift.monitoring.references import References, StoredReferences
 from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.settings import DriftSettings
+from services.drift.stream.stream_profile import StreamProfile
+from services.drift.stream_monitor.confirmation import Confirmation
+from services.drift.stream_monitor.examiner import Examiner
+from services.drift.stream_monitor.metrics import StreamMetrics
+from services.drift.stream_monitor.pending import PendingSuspicions
+from services.drift.stream_monitor.profiles import Profiles, stream_budget
+from services.drift.stream_monitor.stream_monitor import StreamMonitor, log_mismatch
+from services.drift.stream_monitor.stream_state import StreamState
 from services.drift.verdicts.kafka_topic import KafkaVerdicts
 from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from shared.access.authenticator import open_authenticator
 from shared.access.oidc.settings import OidcSettings
+from shared.contracts.topics import PREDICTIONS
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.messaging.security.kafka_security import kafka_security
 from shared.messaging.security.settings import KafkaSettings
+from shared.messaging.topic_reader import KafkaTopicReader
 from shared.messaging.verdict_attestation import attest
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.key_files import record_secrets
@@ -46,6 +57,15 @@ from shared.tls.settings import TlsSettings
 _log = get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class StreamDetection:
+    """What watches the predictions topic, and what examines its alarms."""
+
+    monitor: StreamMonitor
+    examiner: Examiner
+    pending: PendingSuspicions
+
+
 @dataclass
 class Drift:
     """The assembled service."""
@@ -57,23 +77,38 @@ class Drift:
     topic: KafkaVerdicts
     annotator: Annotator | NoAnnotator
     ready: Event
+    stream: StreamDetection | None = None
     certificate: ServerCertificate | None = None
     _stop: Event = field(default_factory=Event)
     _threads: list[Thread] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start the monitor and the publisher, each in its thread."""
-        for name, target in (("monitor", self._monitor), ("publisher", self._publish)):
+        """Start the monitor, the publisher and stream detection, each in its thread."""
+        targets: list[tuple[str, Callable[[], None]]] = [
+            ("monitor", self._monitor),
+            ("publisher", self._publish),
+        ]
+        if self.stream is not None:
+            monitor, examiner = self.stream.monitor, self.stream.examiner
+            targets += [
+                ("stream", lambda: self._restart_on_error(monitor.run)),
+                ("examiner", lambda: self._restart_on_error(examiner.run)),
+            ]
+        for name, target in targets:
             thread = Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
-        """1. start no new window   2. store the current one   3. close Grafana, broker and store."""
+        """1. start no new window   2. store the current one and a last snapshot   3. close Grafana, broker and store."""
         self._stop.set()
         self.publisher.notify()
+        if self.stream is not None:
+            self.stream.pending.added.set()
         for thread in self._threads:
             thread.join(timeout=15)
+        if self.stream is not None:
+            self.stream.monitor.reader.close()
         self.annotator.close(timeout_s=2.0)
         self.topic.close()
         self.verdicts.close()
@@ -118,16 +153,33 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     topic = KafkaVerdicts(producer, settings.publish_timeout_seconds)
     publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)
     annotator = annotator_from(shared, metrics.annotated)
+    evaluator = Evaluator(evidently, settings.sample_rows)
+    state_changes = StateChanges(verdicts, annotator)
     evaluation = WindowEvaluation(
         references,
         lake_reader,
-        Evaluator(evidently, settings.sample_rows),
+        evaluator,
         verdicts,
         metrics,
         _now,
         notify_publisher=publisher.notify,
-        on_evaluation=StateChanges(verdicts, annotator).annotate,
+        on_evaluation=state_changes.annotate,
     )
+    stream = None
+    if settings.stream:
+        pending, stream_metrics = PendingSuspicions(), StreamMetrics(metrics.registry)
+        examiner = Examiner(
+            pending,
+            Confirmation(references, lake_reader, evaluator, verdicts, _now),
+            verdicts,
+            metrics,
+            stream_metrics,
+            notify_publisher=publisher.notify,
+            on_verdict=state_changes.annotate,
+        )
+        stream = StreamDetection(
+            _stream_monitor(shared, settings, keys, references, pending, stream_metrics), examiner, pending
+        )
     monitor = Monitor(
         references=references,
         lake_reader=lake_reader,
@@ -152,7 +204,31 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     dependencies = Dependencies(
         monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts, authenticator
     )
-    return Drift(make_app(dependencies), monitor, publisher, verdicts, topic, annotator, ready, certificate)
+    return Drift(
+        make_app(dependencies), monitor, publisher, verdicts, topic, annotator, ready, stream, certificate
+    )
+
+
+def _stream_monitor(
+    shared: HomeostatSettings,
+    settings: DriftSettings,
+    keys: Keys,
+    references: References,
+    pending: PendingSuspicions,
+    metrics: StreamMetrics,
+) -> StreamMonitor:
+    reader = KafkaTopicReader(
+        shared.kafka, PREDICTIONS.name, "homeostat-drift-stream", security=kafka_security(KafkaSettings())
+    )
+    profiles = Profiles(references, lambda one: StreamProfile.of(one, stream_budget(one)))
+    return StreamMonitor(
+        reader,
+        StreamState(profiles, settings.stream_generations, log_mismatch),
+        pending,
+        metrics,
+        RecordMac(record_secrets(keys.prediction_log)),
+        shared.home / "drift" / "stream.npz",
+    )
 
 
 def _now() -> datetime:

@@ -180,6 +180,10 @@ class DriftMetrics:
         self._verdicts.labels(verdict.model, verdict.detector, verdict.state).inc()
         if verdict.detector in SCHEDULED:
             self.show(verdict)
+        elif verdict.detector == "stream":
+            # The next window says how things are then; until it closes this is the newest that is known.
+            self._show_state(verdict.model, verdict.state)
+            self._show_verdict(verdict)
 
     def show(self, verdict: Verdict) -> None:
         """Set the gauges from this verdict, after a restart also before the next window is evaluated."""

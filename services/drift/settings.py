@@ -32,6 +32,17 @@ class DriftSettings(BaseSettings):
         ge=1,
         description="Number of newest reports kept per model; a deleted report is rendered again on request.",
     )
+    stream: bool = Field(
+        True,
+        description="Whether stream detectors watch the predictions topic. Without them windows are evaluated all the same, with "
+        "the same thresholds.",
+    )
+    stream_generations: int = Field(
+        128,
+        ge=1,
+        description="Maximum number of generations, over all models, with stream detectors in memory. Rows of others are not "
+        "watched between windows.",
+    )
     publish_retry_seconds: float = Field(
         1.0,
         gt=0,

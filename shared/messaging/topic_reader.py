@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
-from shared.messaging.connection import Connection
+from shared.messaging.connection import Connection, connected
 from shared.messaging.consumer import to_messages
 from shared.messaging.interfaces import Message, TopicIdentity
 from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
@@ -100,7 +100,8 @@ class KafkaTopicReader:
         self._identities.close()
 
     def _connect(self) -> KafkaConsumer:
-        client = KafkaConsumer(
+        client: KafkaConsumer = connected(
+            KafkaConsumer,
             bootstrap_servers=self._bootstrap.split(","),
             client_id=self._client_id,
             group_id=None,

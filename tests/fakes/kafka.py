@@ -183,3 +183,49 @@ class FakeConsumer:
 
     def close(self) -> None:
         self.closed = True
+
+
+class FakeTopicReader:
+    """Reads all partitions of a topic of the fake broker from positions of its own; `seeks` are the positions asked for."""
+
+    def __init__(self, broker: FakeBroker, topic: str) -> None:
+        self._broker = broker
+        self._topic = topic
+        self._positions: dict[int, int] | None = None
+        self.seeks: list[dict[int, int] | None] = []
+        self.closed = False
+
+    def seek(self, positions: Mapping[int, int] | None) -> None:
+        self.seeks.append(None if positions is None else dict(positions))
+        self._positions = None if positions is None else dict(positions)
+
+    def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
+        found: list[Message] = []
+        if self._broker.down:
+            return found
+        places = self._broker.places(self._topic)
+        if self._positions is None:
+            self._positions = {place.number: len(self._broker.log(place)) for place in places}
+        for place in places:
+            start = self._positions.setdefault(place.number, 0)
+            taken = self._broker.log(place)[start : start + maximum - len(found)]
+            self._positions[place.number] = start + len(taken)
+            found.extend(taken)
+        return found
+
+    def positions(self) -> dict[int, int]:
+        return dict(self._positions or {})
+
+    def lag(self) -> int:
+        return sum(
+            len(self._broker.log(place)) - (self._positions or {}).get(place.number, 0)
+            for place in self._broker.places(self._topic)
+        )
+
+    def identity(self) -> TopicIdentity:
+        if self._broker.down:
+            raise DependencyUnavailable("the fake broker is down")
+        return self._broker.identity(self._topic)
+
+    def close(self) -> None:
+        self.closed = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.boards.drift import evaluations, label_coverage, progress, scores, verdicts
+from dashboards.boards.drift import evaluations, label_coverage, progress, scores, stream, verdicts
 from dashboards.parts.layout import Row, board
 from dashboards.parts.objective import VERDICT_FRESHNESS, burn
 from dashboards.parts.scrape_status import scraped
@@ -28,6 +28,21 @@ def make() -> dashboard.Dashboard:
                     (6, scores.last_window()),
                     (5, scores.score()),
                     (5, scores.threshold()),
+                ],
+            ),
+            Row(
+                "Stream detection, between windows",
+                8,
+                [(9, stream.evidence()), (8, stream.faulty_values()), (7, stream.conclusions())],
+            ),
+            Row(
+                "Stream detection: false alarms and timeliness",
+                7,
+                [
+                    (5, stream.false_alarms()),
+                    (6, stream.freshness()),
+                    (6, stream.lag()),
+                    (7, stream.records()),
                 ],
             ),
             Row(

@@ -66,6 +66,12 @@ class Evaluator:
             minimum_rows=measurements.minimum_rows,
         )
 
+    def drift_scores(self, subject: Subject, window: Rows, reference: Reference, alpha: float) -> list[Score]:
+        """Distances of the columns of `reference` and of the predictions, each with a false-alarm rate of `alpha`."""
+        rates = FalseAlarmRates(feature=alpha, prediction=alpha, performance=alpha, data=alpha)
+        expected = reference.expected_rows(subject.span.length, len(window))
+        return self._distances(subject, window, reference, expected, rates)
+
     def _data(
         self, window: Rows, reference: Reference, expected: float, rates: FalseAlarmRates
     ) -> list[Score]:

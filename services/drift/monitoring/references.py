@@ -34,6 +34,10 @@ class References(Protocol):
         """What is served now."""
         ...
 
+    def release(self, model: str, generation: int) -> Release:
+        """An entry of the release log. Raises NotFound, IntegrityError, DependencyUnavailable."""
+        ...
+
     def get(self, model: str, version: str) -> Reference:
         """The reference of a version. Raises NotFound, IntegrityError, DependencyUnavailable."""
         ...
@@ -56,6 +60,10 @@ class StoredReferences:
     def latest_release(self, model: str) -> Release | None:
         """What is served now."""
         return self._store.latest_release(model)
+
+    def release(self, model: str, generation: int) -> Release:
+        """An entry of the release log."""
+        return self._store.release(model, generation)
 
     def get(self, model: str, version: str) -> Reference:
         """The reference of a version.

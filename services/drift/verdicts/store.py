@@ -136,6 +136,14 @@ class VerdictStore:
         )
         return found[0] if found else None
 
+    def stream_verdicts(self, model: str, generation: int, after: datetime) -> list[Verdict]:
+        """The stream verdicts of a generation whose alarm came after that event time, newest first; at most a hundred."""
+        return self._verdicts(
+            "AND model = ? AND generation = ? AND detector = 'stream' AND window_end > ? ORDER BY window_end DESC",
+            (model, generation, to_micros(after)),
+            100,
+        )
+
     def evaluation_before(self, verdict: Verdict, states: Sequence[State]) -> Verdict | None:
         """The last evaluation of the model stored before `verdict` with one of `states`."""
         wanted = ", ".join("?" * len(states))

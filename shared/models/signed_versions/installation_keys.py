@@ -22,8 +22,8 @@ _PREDICTION_ID = "prediction_id.key"
 class Keys:
     """Paths of the keys. Each process needs only some:
 
-    inference: `verifying`, `prediction_id`. Shipper and sink: `prediction_log`. Drift: `verifying`, `verdicts`. Retraining: all
-    but `prediction_log`. Only packaging a version needs `signing`.
+    inference: `verifying`, `prediction_id`. Shipper and sink: `prediction_log`. Drift: `verifying`, `verdicts`,
+    `prediction_log`. Retraining: all but `prediction_log`. Only packaging a version needs `signing`.
     """
 
     folder: Path

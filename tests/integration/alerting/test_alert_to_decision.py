@@ -18,7 +18,7 @@ from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
 from tests.fakes.retraining_service import ServiceProcess, group_from_now
 from tests.fakes.verdict_sender import send_verdicts
-from tests.integration.drift.test_process import Process
+from tests.integration.drift.processes import Process
 from tests.observability import (
     RunningAlertmanager,
     eventually,

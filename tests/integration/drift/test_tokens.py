@@ -7,7 +7,7 @@ from pathlib import Path
 from tests import local_http
 from tests.fakes.callers import local_headers
 from tests.fakes.identity_provider import AUDIENCE, running_provider
-from tests.integration.drift.test_process import Process, release
+from tests.integration.drift.processes import Process, release
 from tests.unit.services.drift.world import World
 from tests.waiting import bound
 

@@ -22,7 +22,7 @@ def test_services_get_what_they_need_and_never_the_signing_key(tmp_path: Path) -
     assert copied(tmp_path) == {
         "server-keys": {"signing.pub", "prediction_id.key"},
         "log-keys": {"prediction_log.key"},
-        "drift-keys": {"signing.pub", "verdicts.key"},
+        "drift-keys": {"signing.pub", "verdicts.key", "prediction_log.key"},
     }
 
 

@@ -1,0 +1,115 @@
+"""Examines pending suspicions in a thread of its own: the lake and Evidently take seconds, which the stream must not wait for.
+
+A verdict is stored before the suspicion is removed. After a crash in between it is examined again and keeps its first verdict.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Event
+
+from services.drift.metrics import DriftMetrics
+from services.drift.stream_monitor.confirmation import Confirmation
+from services.drift.stream_monitor.metrics import StreamMetrics
+from services.drift.stream_monitor.pending import PendingSuspicions
+from services.drift.stream_monitor.suspicion import Suspicion
+from services.drift.verdicts.store import VerdictStore
+from shared.contracts.verdict import Verdict
+from shared.errors import HomeostatError
+from shared.observability.logs import get_logger, log_unknown_error
+
+_log = get_logger(__name__)
+# Between two looks at the lake.
+RETRY_SECONDS = 0.5
+# Attempts that may fail with an unknown error, which time does not cure.
+ATTEMPTS = 5
+
+
+class Examiner:
+    """Concludes suspicions. `notify_publisher` is called after a verdict is stored, `on_verdict` with each new stored verdict."""
+
+    def __init__(
+        self,
+        pending: PendingSuspicions,
+        confirmation: Confirmation,
+        verdicts: VerdictStore,
+        drift_metrics: DriftMetrics,
+        metrics: StreamMetrics,
+        *,
+        notify_publisher: Callable[[], None] = lambda: None,
+        on_verdict: Callable[[Verdict], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pending = pending
+        self._confirmation = confirmation
+        self._verdicts = verdicts
+        self._drift_metrics = drift_metrics
+        self._metrics = metrics
+        self._notify_publisher = notify_publisher
+        self._on_verdict = on_verdict
+        self._problem = ""
+        self._failures: dict[str, int] = {}
+
+    def run(self, stop: Event) -> None:
+        """Examine until `stop` is set; sleeps while nothing is pending."""
+        while not stop.is_set():
+            self._pending.added.clear()
+            if self.step():
+                stop.wait(RETRY_SECONDS)
+            else:
+                self._pending.added.wait()
+
+    def step(self) -> int:
+        """Examine every pending suspicion once; how many are left."""
+        for suspicion in self._pending.all():
+            self._examine(suspicion)
+        left = len(self._pending.all())
+        self._metrics.pending.set(left)
+        return left
+
+    def _examine(self, suspicion: Suspicion) -> None:
+        verdict_id = suspicion.subject.verdict_id
+        try:
+            found = self._confirmation.examine(suspicion)
+            if found is None:
+                return
+            conclusion, verdict = found
+            if verdict is not None:
+                self._store(verdict)
+            self._problem = ""
+        except HomeostatError as error:
+            if self._problem != str(error):
+                self._problem = str(error)
+                _log.warning(
+                    "suspicion_waits", model=suspicion.model, cause_id=verdict_id, problem=self._problem
+                )
+            return
+        except Exception as error:
+            error_id = log_unknown_error(_log, error)
+            failures = self._failures[verdict_id] = self._failures.get(verdict_id, 0) + 1
+            if failures < ATTEMPTS:
+                return
+            _log.error("suspicion_given_up", model=suspicion.model, cause_id=verdict_id, error_id=error_id)
+            conclusion = "withdrawn"
+        self._failures.pop(verdict_id, None)
+        self._pending.remove(suspicion)
+        self._metrics.concluded(suspicion.model, conclusion)
+        _log.info(
+            "suspicion_concluded",
+            model=suspicion.model,
+            version=suspicion.version[:12],
+            cause_id=verdict_id,
+            conclusion=conclusion,
+            state=suspicion.state,
+            onset=suspicion.subject.span.start.isoformat(),
+            detected_at=suspicion.subject.span.end.isoformat(),
+            columns=[blame.column for alarm in suspicion.counting for blame in alarm.blamed][:20],
+        )
+
+    def _store(self, verdict: Verdict) -> None:
+        if not self._verdicts.put(verdict):
+            return
+        self._drift_metrics.reached(verdict)
+        self._notify_publisher()
+        self._on_verdict(verdict)

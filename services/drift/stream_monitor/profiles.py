@@ -1,0 +1,114 @@
+"""The profile of the version that answered a row; a row without a released reference is told apart at almost no cost."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal
+
+from services.drift.evaluation.reference_profile import Reference
+from services.drift.monitoring.references import References
+from services.drift.stream.stream_profile import StreamProfile
+from shared.errors import HomeostatError, NotFound
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+
+Reason = Literal["unknown_model", "unknown_release", "no_reference"]
+# What was not found is looked for again after this long: one look-up, however many records come meanwhile.
+RETRY_SECONDS = 10.0
+# The same for the list of models; a new one has rows soon after its first release.
+MODELS_SECONDS = 2.0
+KEPT_PROFILES = 8
+KEPT_MISSES = 1024
+# Of the budget of a model; the windows have the rest.
+STREAM_SHARE = 0.25
+
+
+def stream_budget(reference: Reference) -> float:
+    """False alarms per 30 days that all stream detectors of a model may raise together."""
+    return STREAM_SHARE * reference.loop.drift.false_alarms_per_30_days
+
+
+class NotWatched(Exception):
+    """These rows are not watched, and why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
+
+
+class Profiles:
+    """Profiles by model and version. `make`: of a reference. Not thread-safe."""
+
+    def __init__(
+        self,
+        references: References,
+        make: Callable[[Reference], StreamProfile],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._references = references
+        self._make = make
+        self._clock = clock
+        self._models: frozenset[str] = frozenset()
+        self._models_read = -MODELS_SECONDS
+        self._ready: OrderedDict[tuple[str, str], StreamProfile] = OrderedDict()
+        self._misses: OrderedDict[tuple[str, int, str], tuple[float, Reason]] = OrderedDict()
+
+    def get(self, model: str, generation: int, version: str) -> StreamProfile:
+        """The profile of a release. Raises NotWatched.
+
+        1. is the model released?   2. has its release log this generation, with this version?   3. its verified reference
+        """
+        if not self._is_released(model):
+            raise NotWatched("unknown_model")
+        missed = self._misses.get((model, generation, version))
+        if missed is not None and self._clock() < missed[0] + RETRY_SECONDS:
+            raise NotWatched(missed[1])
+        try:
+            return self._load(model, generation, version)
+        except NotFound:
+            reason: Reason = "unknown_release"
+        except HomeostatError as error:
+            _log.warning("stream_reference_unavailable", model=model, version=version[:12], error=str(error))
+            reason = "no_reference"
+        self._misses[model, generation, version] = (self._clock(), reason)
+        self._misses.move_to_end((model, generation, version))
+        while len(self._misses) > KEPT_MISSES:
+            self._misses.popitem(last=False)
+        raise NotWatched(reason)
+
+    def _load(self, model: str, generation: int, version: str) -> StreamProfile:
+        if self._references.release(model, generation).version != version:
+            raise NotFound(f"release {generation} of {model} is of another version")
+        profile = self._ready.get((model, version))
+        if profile is None:
+            reference = self._references.get(model, version)
+            minimum = reference.loop.drift.window.minimum_rows
+            if len(reference.rows) < minimum:
+                raise NotFound(f"the reference has {len(reference.rows)} rows, fewer than {minimum}")
+            begun = time.perf_counter()
+            profile = self._make(reference)
+            _log.info(
+                "stream_profile_ready",
+                model=model,
+                version=version[:12],
+                columns=len(profile.layout.columns),
+                tile_seconds=profile.tile_seconds,
+                seconds=round(time.perf_counter() - begun, 2),
+            )
+            self._ready[model, version] = profile
+            while len(self._ready) > KEPT_PROFILES:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end((model, version))
+        return profile
+
+    def _is_released(self, model: str) -> bool:
+        if model not in self._models and self._clock() >= self._models_read + MODELS_SECONDS:
+            self._models_read = self._clock()
+            try:
+                self._models = frozenset(self._references.models())
+            except HomeostatError as error:
+                _log.warning("model_list_unavailable", error=str(error))
+        return model in self._models

@@ -1,0 +1,104 @@
+"""Which rows are watched: those of released versions with a reference. Everything else costs next to nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from services.drift.stream_monitor import profiles as profiles_module
+from services.drift.stream_monitor.profiles import MODELS_SECONDS, RETRY_SECONDS, NotWatched, Profiles
+from shared.contracts.release import Release
+from shared.errors import DependencyUnavailable, NotFound
+from tests.unit.services.drift.stream_monitor.streams import VERSION, profile
+from tests.unit.services.drift.world import START
+
+
+@dataclass
+class MemoryReferences:
+    """Releases by model, newest last; `asked` remembers what was looked up."""
+
+    logs: dict[str, list[str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    down: bool = False
+
+    def models(self) -> list[str]:
+        self.asked.append("models")
+        return list(self.logs)
+
+    def release(self, model: str, generation: int) -> Release:
+        self.asked.append(f"release {generation}")
+        if self.down:
+            raise DependencyUnavailable("no store")
+        if generation > len(self.logs[model]):
+            raise NotFound("no such release")
+        return Release(
+            model=model, generation=generation, version=self.logs[model][generation - 1],
+            reason="deployment", actor="test", released_at=START,
+        )  # fmt: skip
+
+    def latest_release(self, model: str) -> Release | None:
+        raise AssertionError("only releases that answered are looked up")
+
+    def get(self, model: str, version: str) -> Any:
+        self.asked.append("reference")
+        return profile().layout.reference
+
+
+@dataclass
+class Bench:
+    references: MemoryReferences = field(default_factory=lambda: MemoryReferences({"toy": [VERSION]}))
+    seconds: float = 100.0
+
+    def __post_init__(self) -> None:
+        self.profiles = Profiles(self.references, lambda _: profile(), clock=lambda: self.seconds)
+
+    def reason(self, model: str, generation: int, version: str = VERSION) -> str:
+        with pytest.raises(NotWatched) as refused:
+            self.profiles.get(model, generation, version)
+        return refused.value.reason
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_profile_of_a_version_is_made_once(bench: Bench) -> None:
+    bench.references.logs["toy"].append(VERSION)
+    assert bench.profiles.get("toy", 1, VERSION) is bench.profiles.get("toy", 2, VERSION)
+    assert bench.references.asked.count("reference") == 1
+
+
+def test_unknown_models_cost_one_listing_in_a_while(bench: Bench) -> None:
+    assert {bench.reason(f"nobody-{number}", 1) for number in range(1000)} == {"unknown_model"}
+    assert bench.references.asked == ["models"]
+    bench.seconds += MODELS_SECONDS
+    bench.references.logs["new"] = [VERSION]
+    assert bench.profiles.get("new", 1, VERSION)
+
+
+def test_generation_that_the_release_log_lacks_is_looked_up_seldom(bench: Bench) -> None:
+    assert [bench.reason("toy", 2) for _ in range(100)] == ["unknown_release"] * 100
+    assert bench.reason("toy", 1, "b" * 64) == "unknown_release", "another version than the release log's"
+    assert bench.references.asked.count("release 2") == 1
+    bench.references.logs["toy"].append(VERSION)
+    bench.seconds += RETRY_SECONDS
+    assert bench.profiles.get("toy", 2, VERSION)
+
+
+def test_unavailable_store_is_asked_again_after_a_while(bench: Bench) -> None:
+    bench.references.down = True
+    assert [bench.reason("toy", 1) for _ in range(100)] == ["no_reference"] * 100
+    assert bench.references.asked.count("release 1") == 1
+    bench.references.down = False
+    bench.seconds += RETRY_SECONDS
+    assert bench.profiles.get("toy", 1, VERSION)
+
+
+def test_misses_in_memory_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles_module, "KEPT_MISSES", 10)
+    for generation in range(2, 100):
+        bench.reason("toy", generation)
+    assert len(bench.profiles._misses) == 10
