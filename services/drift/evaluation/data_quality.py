@@ -25,7 +25,8 @@ MAX_MODE_SHARE = 0.5
 def missing(values: Floats | Objects) -> npt.NDArray[np.bool_]:
     """Which values are missing."""
     if values.dtype == object:
-        return np.array([value is None or value != value for value in values], dtype=bool)
+        nothing = np.equal(values, np.array(None, dtype=object))
+        return np.asarray(nothing | (values != values), dtype=np.bool_)
     result: npt.NDArray[np.bool_] = np.isnan(values.astype(np.float64))
     return result
 
