@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ EXAMPLE = Path(__file__).parents[2] / ".env.example"
 NO_TELEMETRY = {"BENTOML_DO_NOT_TRACK", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"}
 
 
+@cache
 def defaults() -> dict[str, str]:
     """Every setting of the program with its default, as it would be written in the file."""
     found = {

@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,12 +64,15 @@ def python_files() -> list[Path]:
     return [path for path in tracked() if path.suffix == ".py"]
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def imports(path: Path) -> frozenset[str]:
+    found: set[str] = set()
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
+            found.add(node.module)
+    return frozenset(found)
 
 
 def is_below(path: Path, homes: tuple[str, ...]) -> bool:
@@ -83,7 +86,7 @@ def test_a_heavy_library_lives_in_its_home(library: str) -> None:
         str(path.relative_to(ROOT))
         for path in python_files()
         if not is_below(path, (*HOMES[library], "tests", "docs"))
-        and any(name == library or name.startswith(f"{library}.") for name in imports(parse(path)))
+        and any(name == library or name.startswith(f"{library}.") for name in imports(path))
     ]
     assert outside == [], f"{library} may be imported in {', '.join(HOMES[library])} only"
 
@@ -97,7 +100,7 @@ def test_nothing_that_runs_code_when_it_is_read_is_ever_loaded() -> None:
         tree = parse(path)
         found += [
             f"{path.relative_to(ROOT)}: imports {name}"
-            for name in imports(tree)
+            for name in imports(path)
             if name.split(".")[0] in PICKLERS
         ]
         for node in ast.walk(tree):
@@ -124,9 +127,7 @@ def test_retraining_loads_no_model_in_its_own_process() -> None:
         "shared.models.torch_archive.torch_model",
     }
     loading = [
-        str(path.relative_to(ROOT))
-        for path in sources("services/retraining")
-        if loaders & set(imports(parse(path)))
+        str(path.relative_to(ROOT)) for path in sources("services/retraining") if loaders & imports(path)
     ]
     assert loading == []
 
@@ -136,7 +137,7 @@ def test_nothing_that_serves_imports_the_reader_of_pickles() -> None:
     importing = {
         (path.relative_to(ROOT).parts[0], ".".join(name.split(".")[:2]))
         for path in sources("shared", "services", "local_stack", "cli")
-        for name in imports(parse(path))
+        for name in imports(path)
         if name.split(".")[0] == "homeostat"
     }
     assert importing <= {("cli", "homeostat.client")}
@@ -156,7 +157,7 @@ def test_every_module_that_defines_something_has_annotations_of_today() -> None:
     for path in sources():
         tree = parse(path)
         defines = any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
-        if defines and "__future__" not in set(imports(tree)):
+        if defines and "__future__" not in imports(path):
             late.append(str(path.relative_to(ROOT)))
     assert late == []
 

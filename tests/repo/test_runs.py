@@ -112,7 +112,7 @@ def test_tests_of_one_file_share_a_worker(tmp_path: Path) -> None:
 
 
 def test_worker_that_hangs_in_c_is_replaced(tmp_path: Path) -> None:
-    environment = suite(tmp_path, HANGING, limit="2")
+    environment = suite(tmp_path, HANGING, limit="1")
     command = [sys.executable, "-m", "pytest", "-n", "2", *DISTRIBUTION]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=bound(150)

@@ -62,11 +62,13 @@ def wide_rows(
     for name, kind in WIDE.items():
         if isinstance(kind, int):
             level = np.floor(kind * 0.5 * (1 + np.tanh(noise() / 2))).astype(int)
-            columns[name] = level.astype(str)
+            columns[name] = np.array([str(number) for number in range(kind + 1)], dtype=object)[level]
     score = 1 / (1 + np.exp(1 - noise()))
     columns |= {"score": score, "outcome": (random.random(rows) < score).astype(float)}
-    step = timedelta(seconds=3.6)
-    table = pa.table({"event_time": [minutes(0) + step * place for place in range(rows)], **columns})
+    times = np.datetime64(minutes(0).replace(tzinfo=None), "us") + np.arange(rows) * np.timedelta64(
+        3600, "ms"
+    )
+    table = pa.table({"event_time": pa.array(times).cast(pa.timestamp("us", "UTC")), **columns})
     return rows_from_table(table, spec)
 
 
