@@ -36,7 +36,8 @@ def by_reason() -> SdkPanel:
         shows="The check that failed, or the trigger that fired.",
         normal="healthy.",
         hint=(
-            "no_trigger: drift to which no trigger of loop.yaml reacts; cooling_down and budget_spent are limits of "
+            "no_trigger: drift to which no trigger of loop.yaml reacts; same_incident: a run followed the other detector's "
+            "verdict; cooling_down and budget_spent are limits of "
             "loop.yaml; bad_data: fix the data source; no_project: run `homeostat deploy`."
         ),
         empty="No decision in this time range: no cause was received.",

@@ -52,8 +52,15 @@ def requester_of(connection: Connection, cause_key: str) -> str:
 def runs_before(connection: Connection, model: str) -> tuple[PastRun, ...]:
     """The runs of a model as input for the policy, oldest first."""
     query = (
-        select(run.c.run_id, run.c.event_time, run.c.state, budget_entry.c.state.label("charge"))
+        select(
+            run.c.run_id,
+            run.c.event_time,
+            run.c.state,
+            budget_entry.c.state.label("charge"),
+            cause.c.verdict["detector"].as_string().label("detector"),
+        )
         .outerjoin(budget_entry, budget_entry.c.run_id == run.c.run_id)
+        .outerjoin(cause, cause.c.key == run.c.cause_key)
         .where(run.c.model == model)
         .order_by(run.c.created_at)
     )
@@ -64,6 +71,7 @@ def runs_before(connection: Connection, model: str) -> tuple[PastRun, ...]:
             open=row.state in OPEN,
             counts=row.charge in ("reserved", "spent"),
             suggested=row.state == "suggested",
+            detector=row.detector or "",
         )
         for row in connection.execute(query)
     )

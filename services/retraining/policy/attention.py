@@ -16,7 +16,7 @@ _UNSUCCESSFUL: Final[dict[str, Issue]] = {"failed": "failed", "refused": "refuse
 # by a person. Any other end leaves the drift unresolved.
 _RESOLVING: Final = frozenset((*OPEN, "promoted", "rejected"))
 # Reason codes of decisions that wait for another run. The result of that run then also applies to the decision.
-FOLLOWING: Final = ("run_in_progress", "suggestion_open", "cooling_down")
+FOLLOWING: Final = ("run_in_progress", "suggestion_open", "cooling_down", "same_incident")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def issue_of(cause_state: str, reason_code: str, run: str, earlier: Sequence[Ear
 
 def _followed_state(reason_code: str, earlier: Sequence[EarlierRun]) -> str:
     """The state of the run that a decision waited for; empty if it waited for none."""
-    if reason_code == "run_in_progress" and earlier:
+    if reason_code in ("run_in_progress", "same_incident") and earlier:
         return earlier[-1].state
     if reason_code == "suggestion_open":
         return next((one.state for one in reversed(earlier) if one.suggested), "")

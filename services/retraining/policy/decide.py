@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decision import AWAITED, Decision, History
-from services.retraining.policy.limits import cooling_until, counted_times, may_start
+from services.retraining.policy.limits import cooling_until, counted_times, may_start, same_incident
 from services.retraining.policy.triggers import TriggerResult, evaluate_trigger
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.retraining_spec import Retraining
@@ -29,7 +29,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     5. a model without a loss: record only, since no gate could prove a new version better
     6. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own. If none
        fires: `healthy` if the verdict is ok, `no_trigger` if it is drift
-    7. a run in progress, or a suggested run that waits for a person: wait
+    7. a run in progress, a suggested run that waits for a person, or a run about the same change: wait
     8. cooldown (does not apply to a person's request), then budget (applies to all)
     9. the automation level: start the run, suggest it, or only record the decision
     """
@@ -121,6 +121,12 @@ def _throttled(cause: Cause, policy: Retraining, history: History, now: datetime
         for run in history.runs:
             if run.open and run.suggested:
                 return _wait("suggestion_open", f"run {run.run_id} is already suggested")
+        acted = same_incident(history.runs, cause.verdict) if cause.verdict is not None else None
+        if acted is not None:
+            return _wait(
+                "same_incident",
+                f"run {acted.run_id} followed the {acted.detector} verdict on the same change",
+            )
         until = cooling_until(counted_times(history.runs), policy.cooldown, now)
         if until is not None:
             return _wait("cooling_down", f"cooling down until {until:%Y-%m-%d %H:%M}")

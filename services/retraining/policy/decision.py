@@ -30,6 +30,7 @@ ReasonCode = Literal[
     "no_trigger",  # verdict `drift`, but no trigger of loop.yaml fired
     "observe_only",
     "suggestion_open",
+    "same_incident",  # the other detector of inputs reported the change before, and a run followed
     "run_in_progress",
     "cooling_down",
     "budget_spent",
@@ -51,7 +52,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class PastRun:
-    """An earlier run: its event time, and whether it is still open."""
+    """An earlier run: its event time, whether it is open, and the detector of the verdict it followed (empty: none)."""
 
     run_id: str
     event_time: datetime
@@ -59,6 +60,7 @@ class PastRun:
     # False if it ended before training began: it then counts neither for the cooldown nor for the budget.
     counts: bool = True
     suggested: bool = False
+    detector: str = ""
 
 
 @dataclass(frozen=True)

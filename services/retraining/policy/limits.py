@@ -7,6 +7,10 @@ from datetime import datetime, timedelta
 
 from services.retraining.policy.decision import PastRun, ReasonCode
 from shared.contracts.retraining_spec import Budget
+from shared.contracts.verdict import Detector, Verdict
+
+# Both judge features and predictions: one change is found by the first between windows and by the second when its window closes.
+INPUT_DETECTORS: tuple[Detector, ...] = ("stream", "inputs")
 
 
 def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> tuple[ReasonCode, str] | None:
@@ -20,6 +24,21 @@ def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> 
     if budget is not None and budget_spent(counted_times(runs), budget, now):
         days = budget.per.total_seconds() / 86400
         return "budget_spent", f"the budget of {budget.runs} runs in {days:g} d is used up"
+    return None
+
+
+def same_incident(runs: Sequence[PastRun], verdict: Verdict) -> PastRun | None:
+    """The run that followed a verdict of the other detector of inputs, within the time that this verdict is about.
+
+    The window that a change fell into reports it too, and so may an alarm that comes after the window's verdict. What began
+    after the run's event time is another change.
+    """
+    if verdict.detector not in INPUT_DETECTORS:
+        return None
+    for run in runs:
+        is_other = run.detector in INPUT_DETECTORS and run.detector != verdict.detector
+        if is_other and verdict.window_start < run.event_time <= verdict.window_end:
+            return run
     return None
 
 

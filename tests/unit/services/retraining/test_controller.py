@@ -127,6 +127,28 @@ def test_alerts_do_not_bypass_drift_windows(open_setup: Callable[..., Setup]) ->
     assert (run.cause_key, run.change_since) == (second.verdict_id, first.window_start)
 
 
+def test_one_change_found_by_both_detectors_of_inputs_has_one_run(open_setup: Callable[..., Setup]) -> None:
+    """The alarm of the stream, then the verdict of the window it fell into, after the run was refused."""
+    setup = open_setup(triggers=[{"when": "drift", "kinds": ["feature"]}])
+    onset = START + timedelta(days=1, hours=9)
+    alarm = setup.installation.verdict(
+        1,
+        detector="stream",
+        drifted=("feature",),
+        loss=None,
+        window_start=onset,
+        window_end=onset + timedelta(hours=1),
+    )
+    decided = setup.kafka(alarm)
+    assert decided.decision.action == "retrain"
+    for state in ("snapshotting", "training", "failed"):
+        setup.ledger.transition(decided.run_id, state, NOW)
+    window = setup.installation.verdict(2, detector="inputs", drifted=("feature",), loss=None)
+    assert setup.kafka(window).decision.reason_code == "same_incident"
+    lasting = setup.installation.verdict(3, detector="inputs", drifted=("feature",), loss=None)
+    assert setup.kafka(lasting).decision.action == "retrain"
+
+
 @pytest.mark.parametrize(
     ("policy", "reason_code"),
     [

@@ -40,7 +40,9 @@ def test_drift_is_resolved_by_open_promoted_or_rejected_run(run: str) -> None:
 
 
 @pytest.mark.parametrize("run", [*OPEN, *ENDS])
-@pytest.mark.parametrize("reason_code", ["run_in_progress", "suggestion_open", "cooling_down"])
+@pytest.mark.parametrize(
+    "reason_code", ["run_in_progress", "suggestion_open", "cooling_down", "same_incident"]
+)
 def test_drift_that_waited_follows_the_run(reason_code: str, run: str) -> None:
     answered = EXPECTED[run] is None
     assert issue_of("drift", reason_code, "", [ran(run, suggested=True)]) == (None if answered else "drift")
@@ -57,7 +59,9 @@ def test_drift_of_a_replaced_version_is_no_issue() -> None:
     assert issue_of("drift", "version_replaced", "", ()) is None
 
 
-@pytest.mark.parametrize("reason_code", ["run_in_progress", "suggestion_open", "cooling_down"])
+@pytest.mark.parametrize(
+    "reason_code", ["run_in_progress", "suggestion_open", "cooling_down", "same_incident"]
+)
 def test_unknown_run_resolves_nothing(reason_code: str) -> None:
     assert issue_of("drift", reason_code, "", ()) == "drift"
 

@@ -193,6 +193,58 @@ def test_one_run_at_a_time() -> None:
     assert ask(verdict(10), spec_with(), runs=(ran(2, open=True),)).reason_code == "run_in_progress"
 
 
+FEATURES = {"when": "drift", "kinds": ["feature", "prediction"]}
+
+
+def seen(detector: str, start: float, end: float) -> Verdict:
+    """A verdict on features from one day to another."""
+    return verdict(end, drifted=("feature",), detector=detector, window_start=at(start), loss=None)
+
+
+def test_stream_verdict_of_a_trigger_kind_retrains() -> None:
+    spec = spec_with(triggers=[FEATURES])
+    assert ask(seen("stream", 9.4, 9.5), spec).action == "retrain"
+    assert ask(seen("stream", 9.4, 9.5), spec_with()).reason_code == "no_trigger", "its kinds decide"
+
+
+def test_change_that_both_detectors_of_inputs_report_has_one_run() -> None:
+    spec = spec_with(triggers=[FEATURES])
+    after_alarm = ran(9.5, detector="stream")
+    decision = ask(seen("inputs", 9, 10), spec, runs=(after_alarm,))
+    assert (decision.action, decision.reason_code) == ("wait", "same_incident")
+    assert "run-9.5 followed the stream verdict" in decision.reason
+    after_window = ran(10, detector="inputs")
+    assert ask(seen("stream", 9.9, 10.1), spec, runs=(after_window,)).reason_code == "same_incident"
+
+
+@pytest.mark.parametrize(
+    ("verdict_", "run"),
+    [
+        (seen("inputs", 10, 11), ran(9.5, detector="stream")),  # the next window: it lasts
+        (seen("inputs", 9, 10), ran(9, detector="stream")),  # an alarm of the window before
+        (seen("stream", 10.2, 10.3), ran(10, detector="inputs")),  # it began after the window
+        (seen("stream", 9.4, 9.5), ran(9.45, detector="stream")),  # two alarms are two causes
+        (seen("inputs", 9, 10), ran(9.5, detector="")),  # requested by a person
+        (seen("inputs", 9, 10), ran(9.5, detector="performance")),
+    ],
+)
+def test_other_changes_have_runs_of_their_own(verdict_: Verdict, run: PastRun) -> None:
+    assert ask(verdict_, spec_with(triggers=[FEATURES]), runs=(run,)).action == "retrain"
+
+
+def test_performance_drift_acts_whatever_followed_an_alarm_of_inputs() -> None:
+    assert ask(verdict(10), spec_with(), runs=(ran(9.5, detector="stream"),)).action == "retrain"
+
+
+def test_cooldown_and_budget_hold_over_both_detectors() -> None:
+    spec = spec_with(triggers=[FEATURES], cooldown="3d", budget={"runs": 2, "per": "30d"})
+    assert (
+        ask(seen("stream", 9.4, 9.5), spec, runs=(ran(8, detector="inputs"),)).reason_code == "cooling_down"
+    )
+    spent = (ran(2, detector="inputs"), ran(5, detector="stream"))
+    assert ask(seen("inputs", 19, 20), spec, runs=spent).reason_code == "budget_spent"
+
+
 def test_cooldown_does_not_apply_to_requests() -> None:
     spec = spec_with(cooldown="3d")
     decision = ask(verdict(10), spec, runs=(ran(7.5),))
