@@ -149,8 +149,8 @@ bench-serving: venv  ## CPU per request compared with other servers, as ratios; 
 bench-log: venv  ## cost of a spool append, throughput of shipper and sink; fails if a limit is broken
 	$(BIN)/python -m loadtests.bench_log
 
-bench-drift: venv  ## cost of evaluating a window, compared with Evidently's preset
-	$(BIN)/python -m loadtests.bench_drift
+bench-drift: venv  ## stream detectors: false alarms, delays, faults, cost; fails while a bar is missed (SHORT=1: a tenth of it)
+	$(BIN)/python -m loadtests.bench_drift $(if $(SHORT),--short)
 
 gpu: venv  ## tests and measurements on a CUDA device; fails while a bar is missed, or if there is no device
 	@$(RUN) tests="$(PYTEST) -m gpu tests/gpu"

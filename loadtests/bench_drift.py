@@ -1,94 +1,136 @@
-"""How long drift takes to judge one window: 7 days of flights' shape (6,500 rows, 15 features) against 20,000 reference rows.
+"""Stream detectors against their bars, and the cost of evaluating a window.
 
-`python -m loadtests.bench_drift` prints one plain line. Times are of the whole path from rows in memory to scores, Evidently
-included; import of Evidently and preparation of the reference, which happen once, are given beside it.
+`python -m loadtests.bench_drift` prints tables and a last line; exit status 0 only if every bar holds. `--short` takes about a
+tenth of the time: fewer worlds and runs, with wider bars for the false alarms it can hardly count. Seeds are fixed.
 """
 
 from __future__ import annotations
 
-import resource
-import statistics
-import time
-from datetime import UTC, datetime, timedelta
+import sys
+from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
+from loadtests.drift.budget import HIGHEST, LOWEST, measure_budget
+from loadtests.drift.cost import (
+    MAXIMUM_CHECK_SECONDS,
+    MINIMUM_RATIO,
+    MINIMUM_ROWS_PER_SECOND,
+    measure_cost,
+)
+from loadtests.drift.delays import MAXIMUM_ROWS, measure_delays, measure_power
+from loadtests.drift.faults import MAXIMUM_TILES, measure_faults
+from loadtests.drift.river_detectors import measure_river
+from loadtests.drift.window_evaluation import measure_window_evaluation
+from loadtests.drift.worlds import WORLDS
 
-from services.drift.evaluation.classify import Subject, classify
-from services.drift.evaluation.columns import Rows, rows_from_table
-from services.drift.evaluation.evaluator import Evaluator
-from services.drift.evaluation.evidently_adapter import EvidentlyAdapter
-from services.drift.evaluation.reference_profile import build_reference
-from services.drift.windows import Span
-from shared.contracts.loop_spec import LoopSpec
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-WINDOW, WINDOW_ROWS, REFERENCE_ROWS = timedelta(days=7), 6500, 20_000
-CATEGORIES = {"carrier": 16, "origin": 3, "destination": 105, "weekday": 7}
-NUMBERS = 11
-RUNS = 7
+MINIMUM_POWER, MINIMUM_TOP, MAXIMUM_DISCOVERIES, MINIMUM_ONSET = 0.99, 0.99, 0.05, 0.9
+# The shift at whose alarm blame and onset are judged, in standard deviations.
+BLAME_SHIFT = 0.5
 
 
-def main() -> None:
-    """Measure and print."""
-    began = time.perf_counter()
-    adapter = EvidentlyAdapter()
-    adapter.warm()
-    imported = time.perf_counter() - began
-    spec, random = _spec(), np.random.default_rng(13)
-    began = time.perf_counter()
-    reference = build_reference("0" * 64, spec, _rows(spec, REFERENCE_ROWS, WINDOW * 3, random))
-    prepared = time.perf_counter() - began
-    evaluator, seconds, states = Evaluator(adapter), [], []
-    for place in range(RUNS):
-        rows = _rows(spec, WINDOW_ROWS, WINDOW, random)
-        start = START + WINDOW * place
-        subject = Subject("flights", "0" * 64, 1, "performance", Span(start, start + WINDOW))
-        began = time.perf_counter()
-        verdict = classify(subject, evaluator.evaluate(subject, rows, reference), start)
-        seconds.append(time.perf_counter() - began)
-        states.append(verdict.state)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"bench-drift: rows={WINDOW_ROWS} reference={REFERENCE_ROWS} features={NUMBERS + len(CATEGORIES)} runs={RUNS} "
-        f"median_s={statistics.median(seconds):.3f} worst_s={max(seconds):.3f} import_s={imported:.1f} "
-        f"reference_s={prepared:.2f} memory_mb={memory:.0f} alarms={sum(state != 'ok' for state in states)}"
-    )
+@dataclass(frozen=True)
+class Size:
+    """Numbers of simulated things: `tiles` per stream; `minute_tiles` in worlds of one-minute tiles."""
+
+    references: int
+    streams: int
+    tiles: int
+    minute_tiles: int
+    runs: int
+    windows: int
+    faults: int
 
 
-def _spec() -> LoopSpec:
-    features: list[dict[str, object]] = [{"name": f"x{place}", "type": "number"} for place in range(NUMBERS)]
-    for name, levels in CATEGORIES.items():
-        features.append(
-            {"name": name, "type": "category", "values": [f"v{level}" for level in range(levels)]}
+LONG = Size(references=8, streams=64, tiles=900, minute_tiles=4_000, runs=200, windows=2_000, faults=100)
+SHORT = Size(references=2, streams=32, tiles=300, minute_tiles=300, runs=20, windows=100, faults=16)
+SHORT_WORLDS = ("independent, reference 1,000", "correlated columns 0.9", "categories 3 to 500")
+
+
+def main() -> int:
+    """Measure, print, and say whether the bars hold."""
+    short = "--short" in sys.argv[1:]
+    size = SHORT if short else LONG
+    missed = [*_budget(size, short), *_delays(size), *_faults(size), *_cost()]
+    for line in measure_river():
+        print(line)
+    print(measure_window_evaluation())
+    print(f"bench-drift: {'all bars hold' if not missed else 'missed: ' + '; '.join(missed)}")
+    return 1 if missed else 0
+
+
+def _budget(size: Size, short: bool) -> list[str]:
+    print("no drift, one false alarm per 30 days stated: realised / stated time between false alarms")
+    missed, low, high = [], LOWEST, HIGHEST
+    if short:
+        # A few false alarms are expected at most.
+        low, high = 0.3, float("inf")
+    for world in WORLDS:
+        if short and world.name not in SHORT_WORLDS:
+            continue
+        tiles = size.minute_tiles if world.tile == 1 else size.tiles
+        found = measure_budget(world, references=size.references, streams=size.streams, tiles=tiles)
+        kinds = ", ".join(f"{kind} {count}" for kind, count in found.by_kind.items() if count)
+        print(
+            f"  {found.world:42s} {found.ratio:6.2f}  {found.alarms} alarms in {found.tiles} tiles ({kinds})",
+            flush=True,
         )
-    return LoopSpec.model_validate(
-        {
-            "model": "flights",
-            "features": features,
-            "prediction": {"kind": "probability"},
-            "outcome": {"delay": "1d"},
-            "metric": {"name": "log_loss"},
-            "drift": {"window": {"every": "7d"}},
-            "retraining": {"command": ["python", "train.py"]},
-            "gate": {"holdout": "5d"},
-        }
+        if not low <= found.ratio <= high:
+            missed.append(f"budget, {found.world}: {found.ratio:.2f}")
+    return missed
+
+
+def _delays(size: Size) -> list[str]:
+    print("1 of 30 columns shifted, one false alarm per 30 days of 50-row minutes, reference 10,000")
+    missed = []
+    for shift, most in MAXIMUM_ROWS.items():
+        found = measure_delays(shift, runs=size.runs, references=4 if size is LONG else 1)
+        print(
+            f"  {shift} sd: {found.rows:6.0f} rows (at most {most:.0f}), found {found.found:.1%}, top column right "
+            f"{found.top_right:.1%}, false discoveries {found.false_discoveries:.1%}, onset within two tiles "
+            f"{found.onset_near:.1%}",
+            flush=True,
+        )
+        if not found.rows <= most or found.found < 1:
+            missed.append(f"delay at {shift} sd: {found.rows:.0f} rows")
+        if shift == BLAME_SHIFT:
+            blame = (
+                ("top column", found.top_right >= MINIMUM_TOP),
+                ("false discoveries", found.false_discoveries <= MAXIMUM_DISCOVERIES),
+                ("onset", found.onset_near >= MINIMUM_ONSET),
+            )
+            missed += [f"{name} at {shift} sd" for name, holds in blame if not holds]
+    power = measure_power(windows=size.windows)
+    print(
+        f"  10 columns by 0.1 sd, windows of 1,000 rows: power {power.power:.1%}, without shift {power.false_alarms:.2%} "
+        f"(0.1 % stated), {power.windows} windows"
     )
+    if power.power < MINIMUM_POWER:
+        missed.append(f"power of many small shifts: {power.power:.3f}")
+    return missed
 
 
-def _rows(spec: LoopSpec, count: int, length: timedelta, random: np.random.Generator) -> Rows:
-    score = random.beta(2, 5, count)
-    columns: dict[str, object] = {
-        "event_time": [START + length / count * place for place in range(count)],
-        "score": score,
-        "outcome": (random.random(count) < score).astype(float),
-    }
-    for place in range(NUMBERS):
-        columns[f"x{place}"] = random.normal(size=count)
-    for name, levels in CATEGORIES.items():
-        columns[name] = [f"v{level}" for level in random.integers(0, levels, count)]
-    return rows_from_table(pa.table(columns), spec)
+def _faults(size: Size) -> list[str]:
+    print(f"data faults: share found within {MAXIMUM_TILES} tiles, share called data_fault")
+    missed = []
+    for found in measure_faults(runs=size.faults):
+        print(f"  {found.fault:20s} {found.within:6.1%} {found.named:6.1%}  {dict(found.methods)}")
+        if not found.holds:
+            missed.append(found.fault)
+    return missed
+
+
+def _cost() -> list[str]:
+    found = measure_cost()
+    print(
+        f"50 columns, one core: {found.rows_per_second / 1e6:.2f} M rows/s, check {found.check_seconds * 1e3:.2f} ms; 1,000 rows "
+        f"{found.window_seconds * 1e3:.2f} ms, DataDriftPreset {found.preset_seconds:.2f} s: {found.ratio:.0f} times"
+    )
+    bars = (
+        ("rows per second", found.rows_per_second >= MINIMUM_ROWS_PER_SECOND),
+        ("check", found.check_seconds <= MAXIMUM_CHECK_SECONDS),
+        ("cost relative to the preset", found.ratio >= MINIMUM_RATIO),
+    )
+    return [name for name, holds in bars if not holds]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -40,6 +40,7 @@ HOMES = {
     "evidently": (
         "services/drift/evaluation/evidently_adapter.py",
         "shared/data_checks/evidently_summary.py",
+        "loadtests/drift/cost.py",
     ),
     "fastapi": ("services/drift", "services/retraining", "services/console", "shared/http", "loadtests"),
     "jinja2": ("shared/http/pages.py", "services/console/views", "services/inference/status"),

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.drift.stream.alarm import Alarm, Blame, Method
-from services.drift.stream.broken_values import BrokenState
-from services.drift.stream.bursts import BURSTS
-from services.drift.stream.scores import Floats
+from services.drift.stream.statistics.broken_values import BrokenState
+from services.drift.stream.statistics.bursts import BURSTS
+from services.drift.stream.statistics.scores import Floats
 from services.drift.stream.stream_profile import StreamProfile
 from shared.contracts.event_time import from_micros
 
@@ -26,6 +26,7 @@ FALSE_DISCOVERIES = 0.03
 Times = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 METHODS: tuple[Method, ...] = ("location", "spread")
+KINDS_OF_BURST: tuple[Method, ...] = tuple(name for name, _ in BURSTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ def drift_alarms(
     profile: StreamProfile, evidence: TileEvidence, free: Flags, detected_at: int
 ) -> tuple[Alarm, ...]:
     """At most one alarm each of features, predictions and many columns; `free`: (columns + 1,), the last of all together."""
+    free = free & ~np.append(_suspected(profile, evidence), False)
     strongest = np.where(free[:-1], evidence.strongest(profile), 0.0)
     above = strongest >= profile.limits
     end, alarms = from_micros(detected_at), []
@@ -100,6 +102,15 @@ def fault_alarms(
     return tuple(found)
 
 
+def _suspected(profile: StreamProfile, evidence: TileEvidence) -> Flags:
+    """Columns with half the evidence that a change of units or a swap needs: whether it is one, the next tile will tell."""
+    half, found = profile.thresholds.data / 2, np.zeros(len(profile.layout.columns), bool)
+    found[profile.cusums.scores.columns] = (evidence.units >= half) | (
+        evidence.swaps.max(axis=1, initial=0.0) >= half
+    )
+    return found
+
+
 def _blamed(
     profile: StreamProfile, evidence: TileEvidence, strongest: Floats, certain: Flags
 ) -> tuple[Blame, ...]:
@@ -139,13 +150,17 @@ def _faults(profile: StreamProfile, evidence: TileEvidence, free: Flags) -> Iter
         column = columns[place]
         return Blame(column.name, column.feature, method, nats, limit, from_micros(start))
 
-    for kind, (method, _) in enumerate(BURSTS):
+    def bursts(method: Method) -> Iterator[Blame]:
+        kind = KINDS_OF_BURST.index(method)
         burst = evidence.bursts[:, kind]
         for place in map(int, np.flatnonzero((burst.max(axis=1) >= limit) & free)):
             share = int(burst[place].argmax())
-            yield blame(
-                place, method, float(burst[place, share]), int(evidence.bursts_start[place, kind, share])
-            )
+            start = int(evidence.bursts_start[place, kind, share])
+            yield blame(place, method, float(burst[place, share]), start)
+
+    # Changed units and swapped columns put values out of range: they are named first.
+    for method in ("schema", "missing", "new_category", "infinite"):
+        yield from bursts(method)
     numeric, broken = profile.cusums.scores.columns, evidence.broken
     swaps = evidence.swaps
     for row in np.flatnonzero((swaps.max(axis=1, initial=0.0) >= limit) & free[numeric]):
@@ -156,5 +171,6 @@ def _faults(profile: StreamProfile, evidence: TileEvidence, free: Flags) -> Iter
     for row in np.flatnonzero((evidence.units >= limit) & free[numeric]):
         unit = int(broken.units[row].argmax())
         yield blame(numeric[row], "units", float(evidence.units[row]), int(broken.units_start[row, unit]))
+    yield from bursts("out_of_range")
     for row in np.flatnonzero((evidence.frozen >= limit) & free[numeric]):
         yield blame(numeric[row], "frozen", float(evidence.frozen[row]), int(broken.frozen_start[row]))

@@ -106,7 +106,7 @@ class StreamDetector:
 
     def _count(self, tile: Tile) -> TileEvidence:
         profile, start = self.profile, tile.start
-        sums, rows = profile.cusums.scores.sums(tile.counts)
+        sums, rows = profile.scores_of(tile.counts, (tile.start + tile.end) // 2)
         held = self._held > start
         if held.any():
             # Held columns start anew when their time is over: nothing is added to them until then.

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from services.drift.evaluation.columns import Column, Rows, columns_of, prediction_columns, read_column
 from services.drift.evaluation.reference_profile import Reference
-from services.drift.stream.category_cells import CategoryCells, category_cells
-from services.drift.stream.number_cells import Floats, NumberCells, number_cells
+from services.drift.stream.cells.category_cells import CategoryCells, category_cells
+from services.drift.stream.cells.number_cells import Floats, NumberCells, number_cells
 from services.drift.stream.tiles import CELLS, INVALID, Counts, Tile
 from shared.contracts.lake_schema import FEATURE_PREFIX, LABEL, SCORE, SCORES, TIMESTAMP
 from shared.models.answers import read_scores

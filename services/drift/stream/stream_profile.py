@@ -10,17 +10,33 @@ import numpy as np
 import numpy.typing as npt
 
 from services.drift.evaluation.reference_profile import Reference
-from services.drift.stream.broken_values import BrokenValues, broken_values
-from services.drift.stream.bursts import BURSTS, BurstDetectors, burst_counts
-from services.drift.stream.category_cusum import DISTANCES, CategoryCusums, category_cusums
-from services.drift.stream.cusum import SIDES, TUNINGS, Cusums, independent
+from services.drift.stream.calibration.clustering import burst_variance, category_variance
+from services.drift.stream.calibration.cycles import Cycles, find_cycles
+from services.drift.stream.calibration.reference_series import (
+    ROWS_PER_TILE,
+    reference_series,
+)
+from services.drift.stream.calibration.serial import LevelAdjustment, serial_model
+from services.drift.stream.calibration.simulation import (
+    Surrogate,
+    effective_categories,
+    effective_statistics,
+    surrogate,
+)
+from services.drift.stream.calibration.thresholds import Statistics, Thresholds, thresholds, tile_rate
 from services.drift.stream.layout import TileLayout
-from services.drift.stream.scores import Floats, scores_of
-from services.drift.stream.sum_statistic import SumCusum, sum_cusum
-from services.drift.stream.thresholds import Statistics, Thresholds, thresholds, tile_rate
+from services.drift.stream.statistics.broken_values import BrokenValues, broken_values
+from services.drift.stream.statistics.bursts import BURSTS, BurstDetectors, burst_counts
+from services.drift.stream.statistics.category_cusum import (
+    DISTANCES,
+    CategoryCusums,
+    category_cusums,
+)
+from services.drift.stream.statistics.cusum import SIDES, TUNINGS, Cusums
+from services.drift.stream.statistics.scores import Floats, scores_of
+from services.drift.stream.statistics.sum_statistic import SumCusum, sum_cusum
 from services.drift.stream.tiles import Counts
 
-ROWS_PER_TILE = 50
 SHORTEST_TILE = timedelta(seconds=1)
 TILES_PER_WINDOW = 10
 SECOND = timedelta(seconds=1)
@@ -34,6 +50,8 @@ class StreamProfile:
     reference: Counts
     tile: timedelta
     hold: timedelta
+    cycles: Cycles
+    level: LevelAdjustment
     cusums: Cusums
     categories: CategoryCusums
     many: SumCusum
@@ -55,18 +73,33 @@ class StreamProfile:
         tile = tile or tile_length(reference, window)
         counts = layout.count(reference.rows).counts
         scores = scores_of(layout, counts)
-        dependence = independent(scores)
-        cusums = Cusums(scores, dependence)
-        categories = category_cusums(layout, counts)
-        many = sum_cusum(np.eye(scores.columns.size), dependence.variance[:, 0], float(len(reference.rows)))
-        hits, rows = burst_counts(counts)
-        bursts = BurstDetectors(hits, rows, np.ones_like(hits))
-        broken = broken_values(layout, scores, np.ones(scores.columns.size))
-        limits = thresholds(
-            count_statistics(layout, cusums, categories),
-            tile_rate(false_alarms_per_30_days, tile),
+        series = reference_series(layout, scores, tile)
+        cycles = find_cycles(series)
+        serial = serial_model(series, cycles, scores)
+        cusums = Cusums(scores, serial.dependence, scores.rows / cycles.dilution)
+        categories = category_cusums(layout, counts, category_variance(layout, series))
+        drawn = surrogate(series, cusums, serial)
+        rows = float(cusums.rows.min(initial=float(len(reference.rows))))
+        many = sum_cusum(drawn.location_correlation, serial.dependence.variance[:, 0], rows)
+        hits, seen = burst_counts(counts)
+        bursts = BurstDetectors(hits, seen, burst_variance(layout, series))
+        broken = broken_values(layout, scores, np.maximum(1.0, serial.dependence.variance[:, 0]))
+        found = count_statistics(layout, drawn, categories, many)
+        limits = thresholds(found, tile_rate(false_alarms_per_30_days, tile))
+        return cls(
+            layout,
+            counts,
+            tile,
+            window,
+            cycles,
+            serial.level,
+            cusums,
+            categories,
+            many,
+            bursts,
+            broken,
+            limits,
         )
-        return cls(layout, counts, tile, window, cusums, categories, many, bursts, broken, limits)
 
     @cached_property
     def limits(self) -> Floats:
@@ -85,6 +118,13 @@ class StreamProfile:
     def of_signal(self, signal: str) -> npt.NDArray[np.bool_]:
         """Which columns of the layout have that signal."""
         return np.array([column.signal == signal for column in self.layout.columns], bool)
+
+    def scores_of(self, counts: Counts, middle: int) -> tuple[Floats, Floats]:
+        """Sums of scores, less their mean at the phase of `middle` (µs), (..., columns, 2), and rows, (..., columns)."""
+        sums, rows = self.cusums.scores.sums(counts)
+        if self.cycles.periods.size:
+            sums = sums - rows[..., None] * self.cycles.mean(middle)
+        return self.level.adjust(sums, rows), rows
 
     @property
     def tile_seconds(self) -> float:
@@ -109,14 +149,20 @@ def tile_length(reference: Reference, window: timedelta) -> timedelta:
     return seconds * SECOND
 
 
-def count_statistics(layout: TileLayout, cusums: Cusums, categories: CategoryCusums) -> Statistics:
-    """Number of statistics of each kind that share a budget."""
+def count_statistics(
+    layout: TileLayout, drawn: Surrogate, categories: CategoryCusums, many: SumCusum
+) -> Statistics:
+    """Effective number of statistics of each kind that share the budget."""
     is_feature = np.array([column.signal == "feature" for column in layout.columns], bool)
-    numeric = cusums.scores.usable.sum(axis=1) * TUNINGS.size * SIDES.size
-    features = int(numeric[is_feature[cusums.scores.columns]].sum())
-    features += DISTANCES.size * int(is_feature[categories.columns].sum())
-    total = int(numeric.sum()) + DISTANCES.size * categories.columns.size
-    columns = len(layout.columns)
-    pairs = cusums.scores.columns.size
-    faults = columns * len(BURSTS) + 2 * pairs + pairs * (pairs - 1) // 2
-    return Statistics(features, total - features, int(pairs > 1), faults)
+    numeric = drawn.cusums.scores.columns
+    found = effective_statistics(drawn, many, is_feature[numeric])
+    each = effective_categories(categories, drawn.serial.tile_rows)
+    own = is_feature[categories.columns]
+    pairs = numeric.size * (numeric.size - 1) // 2
+    faults = len(layout.columns) * len(BURSTS) + 2 * numeric.size + pairs
+    return Statistics(
+        found.feature + float(each[own].sum()),
+        found.prediction + float(each[~own].sum()),
+        found.many_columns,
+        faults,
+    )

@@ -1,7 +1,7 @@
 """A tile: how many rows of a short time fall into each cell of each column. Tiles add up: any window is a sum of tiles.
 
-Every column has the same 70 cells, so a tile is one array. Cells 0 to 63 are values: quantile bins of a number, or the most
-frequent categories and `OTHER`, the rest of the reference's categories. The last six cells are special.
+Every column has the same 70 cells, so a tile is one array. Cells 0 to 63 are values: quantile bins of a number, or categories,
+of which the rarer share cells. The last six cells are special.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from shared.contracts.event_time import from_micros
 Counts = npt.NDArray[np.int32]
 
 VALUE_CELLS = 64
-OTHER = 63
 BELOW, ABOVE, MISSING, INFINITE, NEW, INVALID = range(64, 70)
 CELLS = 70
 # Cells of present values that the reference could hold: drift is measured on these.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.drift.stream.layout import TileLayout
-from services.drift.stream.scores import Scores, log_moments, scores_of
+from services.drift.stream.statistics.scores import Scores, log_moments, scores_of
 from tests.unit.services.drift.stream.streams import reference
 
 

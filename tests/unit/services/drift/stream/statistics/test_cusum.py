@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.drift.stream.cusum import Cusums, Dependence, independent
 from services.drift.stream.layout import TileLayout
-from services.drift.stream.scores import scores_of
+from services.drift.stream.statistics.cusum import Cusums, Dependence, independent
+from services.drift.stream.statistics.scores import scores_of
 from tests.unit.services.drift.stream.streams import reference
 
 
@@ -13,7 +13,7 @@ from tests.unit.services.drift.stream.streams import reference
 def cusums() -> Cusums:
     layout = TileLayout.of(reference(100_000, 1, numbers=1))
     scores = scores_of(layout, layout.count(layout.reference.rows).counts)
-    return Cusums(scores, independent(scores))
+    return Cusums(scores, independent(scores), scores.rows)
 
 
 def evidence(cusums: Cusums, mean: float, tiles: int, rows: float = 50.0) -> np.ndarray:
@@ -32,11 +32,7 @@ def test_evidence_is_the_log_likelihood_ratio_of_the_shift(cusums: Cusums) -> No
 
 
 def test_small_reference_weakens_the_evidence(cusums: Cusums) -> None:
-    scores = cusums.scores
-    small = Cusums(
-        type(scores)(scores.columns, scores.shares, scores.values, scores.usable, scores.rows / 500),
-        cusums.dependence,
-    )
+    small = Cusums(cusums.scores, cusums.dependence, cusums.rows / 500)
     assert evidence(small, 0.3, 4)[0, 0, 1, 0] == pytest.approx(
         evidence(cusums, 0.3, 4)[0, 0, 1, 0] / 2, rel=0.01
     )
@@ -44,13 +40,13 @@ def test_small_reference_weakens_the_evidence(cusums: Cusums) -> None:
 
 def test_correlated_rows_weaken_the_evidence(cusums: Cusums) -> None:
     shape = cusums.scores.usable.shape
-    correlated = Cusums(cusums.scores, Dependence(np.full(shape, 5.0), np.full(shape, np.inf)))
+    correlated = Cusums(cusums.scores, Dependence(np.full(shape, 5.0), np.full(shape, np.inf)), cusums.rows)
     assert evidence(correlated, 0.3, 4)[0, 0, 1, 0] == pytest.approx(evidence(cusums, 0.3, 4)[0, 0, 1, 0] / 5)
 
 
 def test_uncertain_variance_weakens_strong_evidence_most(cusums: Cusums) -> None:
     shape = cusums.scores.usable.shape
-    uncertain = Cusums(cusums.scores, Dependence(np.ones(shape), np.full(shape, 20.0)))
+    uncertain = Cusums(cusums.scores, Dependence(np.ones(shape), np.full(shape, 20.0)), cusums.rows)
     weak, strong = (
         evidence(uncertain, 0.3, tiles)[0, 0, 1, 0] / evidence(cusums, 0.3, tiles)[0, 0, 1, 0]
         for tiles in (1, 20)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.drift.stream.scores import Floats
+from services.drift.stream.statistics.scores import Floats
 
 SHIFT = 0.1
 # Directions in which the reference hardly varies would only show rounding.

@@ -27,24 +27,22 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Number of statistics of each kind; each takes an equal part of the kind's share."""
+    """Effective number of statistics of each kind: they cross h this many times exp(-h) per tile (`calibration.py`)."""
 
-    feature: int
-    prediction: int
-    many_columns: int
-    data: int
+    feature: float
+    prediction: float
+    many_columns: float
+    data: float
 
 
-def thresholds(statistics: Statistics, rate: float, correction: float = 0.0) -> Thresholds:
-    """Thresholds such that at most `rate` false alarms are expected per tile.
+def thresholds(statistics: Statistics, rate: float) -> Thresholds:
+    """Thresholds such that `rate` false alarms are expected per tile; rates add up, which is an upper bound (Boole's inequality).
 
-    A CUSUM of a log-likelihood ratio that crosses h alarms at most exp(-h) times a tile (Lorden 1971); rates of several add up
-    (Boole's inequality). `correction`, in nats, is what a simulation adds to this bound. A kind without statistics leaves its
-    share to the others.
+    A kind without statistics leaves its share to the others.
 
-    >>> found = thresholds(Statistics(feature=360, prediction=12, many_columns=1, data=300), rate=1 / 43_200)
+    >>> found = thresholds(Statistics(feature=36, prediction=1, many_columns=0.2, data=300), rate=1 / 43_200)
     >>> round(found.feature, 1), round(found.prediction, 1), round(found.many_columns, 1), round(found.data, 1)
-    (17.0, 14.8, 13.0, 19.4)
+    (14.7, 12.3, 11.4, 19.4)
     """
     shares = (
         (statistics.feature, FEATURE_SHARE),
@@ -52,11 +50,8 @@ def thresholds(statistics: Statistics, rate: float, correction: float = 0.0) -> 
         (statistics.many_columns, MANY_COLUMNS_SHARE),
     )
     used = sum(share for count, share in shares if count) or 1.0
-    level = math.log(1 / rate) + correction
-    found = [
-        level + math.log(max(1, count)) - math.log(share / used * (1 - DATA_SHARE)) for count, share in shares
-    ]
-    data = math.log(max(1, statistics.data) / (DATA_SHARE * rate))
+    found = [math.log((count or 1.0) / (rate * share / used * (1 - DATA_SHARE))) for count, share in shares]
+    data = math.log(max(1.0, statistics.data) / (DATA_SHARE * rate))
     return Thresholds(found[0], found[1], found[2], data)
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from services.drift.stream import thresholds
-from services.drift.stream.thresholds import Statistics, tile_rate
+from services.drift.stream.calibration import thresholds
+from services.drift.stream.calibration.thresholds import Statistics, tile_rate
 
 
 def test_docstring_example() -> None:

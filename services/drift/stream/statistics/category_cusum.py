@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
-from services.drift.stream.category_cells import CategoryCells
+from services.drift.stream.cells.category_cells import CategoryCells
 from services.drift.stream.layout import TileLayout
-from services.drift.stream.scores import Floats
+from services.drift.stream.statistics.scores import Floats
 from services.drift.stream.tiles import VALUE_CELLS, Counts
 
 # Pearson distances between the shares and those of the reference that the CUSUMs are tuned for.
@@ -92,9 +92,9 @@ class CategoryCusums:
         state.counts[columns] = 0.0
 
 
-def category_cusums(layout: TileLayout, reference: Counts) -> CategoryCusums:
-    """The CUSUMs, from the counts of the reference's rows; a category in use has at least half a row."""
-    columns = np.array(
+def watched_categories(layout: TileLayout) -> npt.NDArray[np.int64]:
+    """Places of the columns of categories that have more than one."""
+    return np.array(
         [
             place
             for place, column in enumerate(layout.columns)
@@ -102,13 +102,25 @@ def category_cusums(layout: TileLayout, reference: Counts) -> CategoryCusums:
         ],
         np.int64,
     )
+
+
+def category_cusums(layout: TileLayout, reference: Counts, variance: Floats | None = None) -> CategoryCusums:
+    """The CUSUMs, from the counts of the reference's rows; a category in use has at least half a row.
+
+    `variance`: long-run variance of each of `watched_categories`; 1 if not given.
+    """
+    columns = watched_categories(layout)
     counts = reference[columns, :VALUE_CELLS].astype(np.float64)
     for place, column in enumerate(columns):
         cells = layout.columns[column].cells
         if isinstance(cells, CategoryCells):
-            counts[place, np.unique(cells.places[:-2])] += 0.5
+            used = np.unique(cells.places[:-2])
+            counts[place] -= cells.unseen
+            counts[place, used] = np.maximum(0.0, counts[place, used]) + 0.5
     rows = np.maximum(1.0, counts.sum(axis=1))
-    return CategoryCusums(columns, counts / rows[:, None], rows, np.ones(columns.size))
+    return CategoryCusums(
+        columns, counts / rows[:, None], rows, np.ones(columns.size) if variance is None else variance
+    )
 
 
 def _prior(expected: Floats) -> Prior:

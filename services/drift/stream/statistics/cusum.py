@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from services.drift.stream.scores import Floats, Scores, log_moments
+from services.drift.stream.statistics.scores import Floats, Scores, log_moments
 
 # Shifts that the CUSUMs are tuned for, in standard deviations of a score.
 TUNINGS = np.array([0.1, 0.3, 1.0])
@@ -48,10 +48,11 @@ class CusumState:
 
 @dataclass(frozen=True, eq=False)
 class Cusums:
-    """The CUSUMs of all numeric columns; leading axes are independent streams."""
+    """The CUSUMs of all numeric columns; leading axes are independent streams. `rows`: (columns,) of the reference, effective."""
 
     scores: Scores
     dependence: Dependence
+    rows: Floats
 
     def begin(self, streams: tuple[int, ...] = ()) -> CusumState:
         """All CUSUMs at zero."""
@@ -60,22 +61,21 @@ class Cusums:
 
     def step(self, state: CusumState, sums: Floats, rows: Floats, start: int) -> Floats:
         """Add a tile: evidence in nats, (..., columns, 2, tunings, sides); changes `state`."""
-        fresh = state.rows == 0
-        state.start[fresh] = start
+        np.copyto(state.start, start, where=state.rows == 0)
         state.sums += sums[..., None, None]
         state.rows += rows[..., None, None, None]
         evidence = self._evidence(state)
-        over = evidence <= 0
-        state.sums[over] = 0.0
-        state.rows[over] = 0.0
-        result: Floats = np.where(over | ~self.scores.usable[..., None, None], 0.0, evidence)
+        going = (evidence > 0) & self.scores.usable[..., None, None]
+        state.sums *= going
+        state.rows *= going
+        result: Floats = evidence * going
         return result
 
     def _evidence(self, state: CusumState) -> Floats:
         tilt = TUNINGS[:, None] * SIDES
         gain: Floats = tilt * state.sums - state.rows * self._penalty
         variance = self.dependence.variance[..., None, None]
-        dilution = 1 + state.rows / np.maximum(1.0, self.scores.rows)[:, None, None, None]
+        dilution = 1 + state.rows / np.maximum(1.0, self.rows)[:, None, None, None]
         gain = gain / (variance * dilution)
         degrees = self.dependence.degrees[..., None, None]
         if np.isinf(degrees).all():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.drift.stream.bursts import BURSTS, BurstDetectors, burst_counts
+from services.drift.stream.statistics.bursts import BURSTS, BurstDetectors, burst_counts
 from services.drift.stream.tiles import CELLS, MISSING
 
 MISSING_BURST = [name for name, _ in BURSTS].index("missing")

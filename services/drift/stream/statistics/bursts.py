@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln
 
-from services.drift.stream.scores import Floats
+from services.drift.stream.statistics.scores import Floats
 from services.drift.stream.tiles import ABOVE, BELOW, CELLS, INFINITE, INVALID, MISSING, NEW, Counts
 
 Burst = Literal["schema", "missing", "new_category", "infinite", "out_of_range"]
@@ -35,7 +35,7 @@ ADDED_SHARES = np.array([0.03, 0.3, 0.9])
 
 @dataclass(eq=False)
 class BurstState:
-    """Since the last zero: special values and rows, (columns, bursts, shares), and the start of the first tile (µs)."""
+    """Since the last zero: special values and rows, (..., columns, bursts, shares), and the start of the first tile (µs)."""
 
     hits: Floats
     rows: Floats
@@ -50,14 +50,14 @@ class BurstDetectors:
     rows: Floats
     variance: Floats
 
-    def begin(self) -> BurstState:
+    def begin(self, streams: tuple[int, ...] = ()) -> BurstState:
         """No evidence."""
-        shape = (*self.hits.shape, ADDED_SHARES.size)
+        shape = (*streams, *self.hits.shape, ADDED_SHARES.size)
         return BurstState(np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64))
 
     def step(self, state: BurstState, counts: Counts, start: int) -> Floats:
-        """Add the counts (columns, 70) of a tile: evidence in nats, (columns, bursts, shares); changes `state`."""
-        state.start[state.rows == 0] = start
+        """Add the counts (..., columns, 70) of a tile: evidence in nats, (..., columns, bursts, shares); changes `state`."""
+        np.copyto(state.start, start, where=state.rows == 0)
         hits, rows = burst_counts(counts)
         state.hits += hits[..., None]
         state.rows += rows[..., None]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from services.drift.stream.category_cells import CategoryCells
+from services.drift.stream.cells.category_cells import CategoryCells
 from services.drift.stream.layout import TileLayout
 from services.drift.stream.tiles import ABOVE, BELOW, MEASURED_CELLS, VALUE_CELLS, Counts
 
@@ -28,7 +28,8 @@ class Scores:
     """Scores of the watched numeric columns.
 
     `columns`: places in the layout; `shares`: (columns, 66) of the reference; `values`: (columns, 2, 66); `usable`:
-    (columns, 2), False where all rows of the reference have the same score; `rows`: the reference's rows with a value.
+    (columns, 2), False where all rows of the reference have the same score; `rows`: the reference's rows with a value;
+    `square_scale`: standard deviation of the squared location score, by which the spread score is divided.
     """
 
     columns: npt.NDArray[np.int64]
@@ -36,12 +37,15 @@ class Scores:
     values: Floats
     usable: npt.NDArray[np.bool_]
     rows: Floats
+    square_scale: Floats
 
     def sums(self, counts: Counts) -> tuple[Floats, Floats]:
         """Sums of the scores, (..., columns, 2), and rows with a value, (..., columns), of counts (..., layout columns, 70)."""
         measured = counts[..., self.columns, :MEASURED_CELLS].astype(np.float64)
         # One product of matrices per column: far cheaper than a product over every pair of axes.
-        sums = np.matmul(self.values, measured[..., None])[..., 0]
+        flat = measured.reshape(-1, *measured.shape[-2:])
+        sums = np.matmul(self.values, flat.transpose(1, 2, 0)).transpose(2, 0, 1)
+        sums = sums.reshape(*measured.shape[:-1], len(KINDS))
         return sums, measured.sum(axis=-1)
 
 
@@ -59,9 +63,10 @@ def scores_of(layout: TileLayout, reference: Counts) -> Scores:
     shares = measured_shares(counts)
     values = np.zeros((columns.size, len(KINDS), MEASURED_CELLS))
     usable = np.zeros((columns.size, len(KINDS)), bool)
+    scale = np.ones(columns.size)
     for place in range(columns.size):
-        values[place], usable[place] = _column_scores(shares[place])
-    return Scores(columns, shares, values, usable, counts.sum(axis=1))
+        values[place], usable[place], scale[place] = _column_scores(shares[place])
+    return Scores(columns, shares, values, usable, counts.sum(axis=1), scale)
 
 
 def measured_shares(counts: Floats) -> Floats:
@@ -73,7 +78,7 @@ def measured_shares(counts: Floats) -> Floats:
     return result
 
 
-def _column_scores(shares: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _column_scores(shares: Floats) -> tuple[Floats, npt.NDArray[np.bool_], float]:
     order = np.array([BELOW, *range(VALUE_CELLS), ABOVE])
     ordered = shares[order]
     used = ordered > 0
@@ -90,11 +95,12 @@ def _column_scores(shares: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
     location, is_location = _standardise(score, ordered)
     square = np.where(used, location**2 - 1, 0.0)
     square -= (ordered @ (square * location)) * location
-    square -= ordered @ square
-    spread, is_spread = _standardise(np.where(used, square, 0.0), ordered)
+    square = np.where(used, square - ordered @ square, 0.0)
+    spread, is_spread = _standardise(square, ordered)
     values = np.zeros((len(KINDS), MEASURED_CELLS))
     values[0, order], values[1, order] = location, spread
-    return values, np.array([is_location, is_spread])
+    scale = float(np.sqrt(ordered @ square**2)) if is_spread else 1.0
+    return values, np.array([is_location, is_spread]), scale
 
 
 def _standardise(score: Floats, shares: Floats) -> tuple[Floats, bool]:

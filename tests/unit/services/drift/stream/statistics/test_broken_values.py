@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.drift.stream.broken_values import BrokenValues, broken_values
 from services.drift.stream.layout import TileLayout
-from services.drift.stream.scores import scores_of
+from services.drift.stream.statistics.broken_values import BrokenValues, broken_values
+from services.drift.stream.statistics.scores import scores_of
 from tests.unit.services.drift.stream.streams import reference, table, tiles
 
 NUMBERS = 3

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.drift.stream.category_cusum import CategoryCusums, category_cusums
 from services.drift.stream.layout import TileLayout
+from services.drift.stream.statistics.category_cusum import CategoryCusums, category_cusums
 from tests.unit.services.drift.stream.streams import reference
 
 

@@ -4,7 +4,7 @@ Each is a likelihood ratio of a fault against the reference, per row in nats, su
 1954). The fault's distribution is that of the reference's own rows after the fault, mixed with 2 % of the reference.
 
 - Units: the values times a ratio of units in use, or Fahrenheit for Celsius and the reverse. A real shift may look alike, so the
-  fault must explain the tile better than every shift and every change of spread of the reference does.
+  fault must explain the tile as well as every shift and every change of spread of the reference does.
 - Swapped: each of two numeric columns has the distribution of the other; both have to say so.
 - Frozen: all rows have the same value, which is drawn from the reference.
 """
@@ -17,19 +17,22 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from services.drift.stream.cells.number_cells import NumberCells
 from services.drift.stream.layout import TileLayout
-from services.drift.stream.number_cells import NumberCells
-from services.drift.stream.scores import Floats, Scores, log_moments
+from services.drift.stream.statistics.scores import Floats, Scores, log_moments
 from services.drift.stream.tiles import MEASURED_CELLS, Counts
 
 # Kilo, per cent, minutes, dozens, deci, feet, inches, pounds, miles.
 FACTORS = (1000.0, 100.0, 60.0, 12.0, 10.0, 3.28084, 2.54, 2.20462, 1.609344)
 CONTAMINATION = 0.02
-# A fault that changes a distribution by less than this, in nats per row, is not looked for.
+# A fault that changes a distribution by less than this, in nats per row, is not looked for. The shares of 66 cells have an error
+# of their own, which looks like a divergence of about 66 / rows.
 MINIMUM_DIVERGENCE = 0.1
 MAXIMUM_ROWS = 5_000
 MINIMUM_FROZEN_ROWS = 5
 # Shifts that compete with a change of units, in standard deviations of a score.
+# Nats by which the best of them may be better: it was fitted to the tile, which the ratio of units was not.
+MARGIN = 2.0
 COMPETITORS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, -0.25, -0.5, -1.0, -1.5, -2.0, -3.0])
 
 
@@ -57,44 +60,45 @@ class BrokenValues:
     swaps: Floats
     variance: Floats
 
-    def begin(self) -> BrokenState:
+    def begin(self, streams: tuple[int, ...] = ()) -> BrokenState:
         """No evidence."""
         columns, units = self.units.shape[:2]
         return BrokenState(
-            np.zeros((columns, units)),
-            np.zeros((columns, columns)),
-            np.zeros(columns),
-            np.zeros((columns, units), np.int64),
-            np.zeros((columns, columns), np.int64),
-            np.zeros(columns, np.int64),
+            np.zeros((*streams, columns, units)),
+            np.zeros((*streams, columns, columns)),
+            np.zeros((*streams, columns)),
+            np.zeros((*streams, columns, units), np.int64),
+            np.zeros((*streams, columns, columns), np.int64),
+            np.zeros((*streams, columns), np.int64),
         )
 
     def step(self, state: BrokenState, counts: Counts, start: int) -> tuple[Floats, Floats, Floats]:
-        """Add a tile's counts, (columns, 70): evidence of units, (numeric,), of swaps, (numeric, numeric), and frozen ones."""
-        measured = counts[self.scores.columns, :MEASURED_CELLS].astype(np.float64)
+        """Add a tile's counts, (..., columns, 70): evidence of units, (..., numeric), of swaps and of frozen columns."""
+        measured = counts[..., self.scores.columns, :MEASURED_CELLS].astype(np.float64)
         variance = self.variance[:, None]
-        gain = np.matmul(self.units, measured[..., None])[..., 0] / variance
+        gain = _dot(self.units, measured) / variance
         _accumulate(state.units, state.units_start, gain, start)
-        side = np.matmul(self.swaps, measured[..., None])[..., 0] / variance
-        both = np.where((side > 0) & (side.T > 0), side + side.T, np.minimum(0.0, side + side.T))
+        side = _dot(self.swaps, measured) / variance
+        other = np.swapaxes(side, -1, -2)
+        both = np.where((side > 0) & (other > 0), side + other, np.minimum(0.0, side + other))
         _accumulate(state.swaps, state.swaps_start, both, start)
         _accumulate(state.frozen, state.frozen_start, self._frozen(measured) / self.variance, start)
-        fits = gain.max(axis=1, initial=-np.inf) > self._best_drift(measured) / self.variance
-        return np.where(fits, state.units.max(axis=1, initial=0.0), 0.0), state.swaps, state.frozen
+        fits = gain.max(axis=-1, initial=-np.inf) > (self._best_drift(measured) - MARGIN) / self.variance
+        return np.where(fits, state.units.max(axis=-1, initial=0.0), 0.0), state.swaps, state.frozen
 
     def _frozen(self, measured: Floats) -> Floats:
-        rows, most = measured.sum(axis=1), measured.argmax(axis=1)
-        same = measured[np.arange(rows.size), most] == rows
-        share = self.scores.shares[np.arange(rows.size), most]
+        rows, most = measured.sum(axis=-1), measured.argmax(axis=-1)
+        same = np.take_along_axis(measured, most[..., None], axis=-1)[..., 0] == rows
+        share = self.scores.shares[np.arange(self.scores.columns.size), most]
         with np.errstate(divide="ignore"):
             gain = -(rows - 1) * np.log(share)
         return np.where(same & (rows >= MINIMUM_FROZEN_ROWS), gain, np.where(rows > 0, -np.inf, 0.0))
 
     def _best_drift(self, measured: Floats) -> Floats:
         """Log-likelihood gain of the best shift or change of spread, in nats."""
-        sums = np.matmul(self.scores.values, measured[..., None])
-        gain = sums * COMPETITORS - measured.sum(axis=1)[:, None, None] * self._competitors
-        result: Floats = gain.max(axis=(1, 2), initial=0.0)
+        sums = _dot(self.scores.values, measured)[..., None]
+        gain = sums * COMPETITORS - measured.sum(axis=-1)[..., None, None] * self._competitors
+        result: Floats = gain.max(axis=(-1, -2), initial=0.0)
         return result
 
     @cached_property
@@ -106,7 +110,7 @@ class BrokenValues:
         state.units[columns] = 0.0
         state.frozen[columns] = 0.0
         state.swaps[columns] = 0.0
-        state.swaps[:, columns] = 0.0
+        np.swapaxes(state.swaps, -1, -2)[columns] = 0.0
 
 
 def broken_values(layout: TileLayout, scores: Scores, variance: Floats) -> BrokenValues:
@@ -116,6 +120,7 @@ def broken_values(layout: TileLayout, scores: Scores, variance: Floats) -> Broke
     found = {**rows.columns, **rows.predictions}
     values = [found[layout.columns[place].name].astype(np.float64)[::step] for place in scores.columns]
     cells = [layout.columns[place].cells for place in scores.columns]
+    limit = MINIMUM_DIVERGENCE + 2 * MEASURED_CELLS / max(1, len(rows))
     units = np.zeros((len(values), 2 * len(FACTORS) + 2, MEASURED_CELLS))
     swaps = np.zeros((len(values), len(values), MEASURED_CELLS))
     for place, (own, value) in enumerate(zip(cells, values, strict=True)):
@@ -124,26 +129,33 @@ def broken_values(layout: TileLayout, scores: Scores, variance: Floats) -> Broke
         changed = [value * factor for factor in FACTORS] + [value / factor for factor in FACTORS]
         changed += [value * 1.8 + 32, (value - 32) / 1.8]
         for unit, other in enumerate(changed):
-            units[place, unit] = _log_ratio(own, other, scores.shares[place])
+            units[place, unit] = _log_ratio(own, other, scores.shares[place], limit)
         for partner, other in enumerate(values):
             if partner != place and layout.columns[scores.columns[partner]].signal == "feature":
-                swaps[place, partner] = _log_ratio(own, other, scores.shares[place])
+                swaps[place, partner] = _log_ratio(own, other, scores.shares[place], limit)
     either = (swaps != 0).any(axis=2)
     swaps[~(either & either.T)] = 0.0
     return BrokenValues(scores, units, swaps, variance)
 
 
-def _log_ratio(cells: NumberCells, values: Floats, shares: Floats) -> Floats:
+def _log_ratio(cells: NumberCells, values: Floats, shares: Floats, limit: float) -> Floats:
     counts = cells.count(values)[:MEASURED_CELLS].astype(np.float64)
     if counts.sum() == 0:
         return np.zeros(MEASURED_CELLS)
     fault = (1 - CONTAMINATION) * counts / counts.sum() + CONTAMINATION * shares
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(fault > 0, np.log(fault / np.maximum(shares, 1e-300)), 0.0)
-    return ratio if float(fault @ ratio) >= MINIMUM_DIVERGENCE else np.zeros(MEASURED_CELLS)
+    return ratio if float(fault @ ratio) >= limit else np.zeros(MEASURED_CELLS)
+
+
+def _dot(values: Floats, measured: Floats) -> Floats:
+    """Sums over cells: values (columns, k, 66), measured (..., columns, 66) to (..., columns, k)."""
+    flat = measured.reshape(-1, *measured.shape[-2:])
+    result: Floats = np.matmul(values, flat.transpose(1, 2, 0)).transpose(2, 0, 1)
+    return result.reshape(*measured.shape[:-1], values.shape[1])
 
 
 def _accumulate(evidence: Floats, start: npt.NDArray[np.int64], gain: Floats, now: int) -> None:
-    start[evidence == 0] = now
+    np.copyto(start, now, where=evidence == 0)
     evidence += gain
     np.maximum(evidence, 0.0, out=evidence)

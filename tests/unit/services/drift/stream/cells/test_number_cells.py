@@ -5,8 +5,8 @@ import doctest
 import numpy as np
 import pytest
 
-from services.drift.stream import number_cells
-from services.drift.stream.number_cells import number_cells as cells_of
+from services.drift.stream.cells import number_cells
+from services.drift.stream.cells.number_cells import number_cells as cells_of
 from services.drift.stream.tiles import ABOVE, BELOW, INFINITE, MISSING
 
 

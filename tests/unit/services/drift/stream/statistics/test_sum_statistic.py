@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.drift.stream.sum_statistic import sum_cusum
+from services.drift.stream.statistics.sum_statistic import sum_cusum
 
 
 def test_many_small_shifts_are_more_evidence_than_one() -> None:

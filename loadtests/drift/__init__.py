@@ -1,0 +1,1 @@
+"""Measurements of drift detection: simulated worlds with and without drift, faults, and costs."""

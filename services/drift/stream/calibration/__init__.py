@@ -1,0 +1,1 @@
+"""What the reference says about streams without drift: cycles, serial correlation, and thresholds."""

@@ -1,0 +1,179 @@
+"""Serial correlation of the scores: slow movements of a column around its mean, which are no drift.
+
+The mean score of a tile is modelled as a slow signal plus the noise of its rows: a first-order autoregression observed with
+noise (Granger, Morris 1976), with one decay per kind of score for all columns. Its parameters come from the autocovariances c1
+and c2 of the reference's tiles (method of moments): decay = c2/c1, variance of the signal = c1/decay. Autocovariances around an
+estimated mean are too small by the variance of that mean, which is added (Kendall 1954). The long-run variance is
+
+    D = noise + signal (1 + decay)/(1 - decay)          per row, relative to independent rows
+
+Where the reference shows no correlation, D is 1. A signal in the location makes the spread around the overall mean vary from tile
+to tile, with a long tail; then the spread around the tile's own mean is taken. Estimates of D vary between columns; they are
+pulled towards their mean by an inverse gamma prior whose strength is estimated from that variation, which also gives the degrees
+of freedom (Smyth 2004).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.drift.stream.calibration.cycles import Cycles
+from services.drift.stream.calibration.reference_series import ReferenceSeries
+from services.drift.stream.statistics.cusum import Dependence
+from services.drift.stream.statistics.scores import Floats, Scores
+
+MINIMUM_TILES = 16
+# Standard errors of a first autocorrelation that count as correlation: of all columns together, and of one.
+SIGNIFICANT_MEAN, SIGNIFICANT_ONE = 3.0, 4.5
+MINIMUM_DECAY, MAXIMUM_DECAY = 0.05, 0.995
+
+
+@dataclass(frozen=True, eq=False)
+class LevelAdjustment:
+    """The spread around the tile's own mean: the sum less `weight` (X²/n - 1) and `mean` per row; (columns,), 0: unchanged."""
+
+    weight: Floats
+    mean: Floats
+
+    def adjust(self, sums: Floats, rows: Floats) -> Floats:
+        """Sums of scores, (..., columns, 2), with the spread adjusted."""
+        if not self.weight.any():
+            return sums
+        between = np.where(rows > 0, sums[..., 0] ** 2 / np.maximum(1.0, rows) - 1, 0.0)
+        spread = sums[..., 1] - self.weight * between - self.mean * rows
+        return np.stack([sums[..., 0], spread], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class SerialModel:
+    """Of the sum of a tile's scores, divided by the root of its rows: variance of `signal` and `noise`, (columns, 2).
+
+    `decay`: (2,), per tile, of each kind of score; `tile_rows`: mean number of rows of a tile; `level`: of the spread.
+    """
+
+    decay: Floats
+    signal: Floats
+    noise: Floats
+    tile_rows: float
+    dependence: Dependence
+    level: LevelAdjustment
+
+    @property
+    def correlated(self) -> bool:
+        """Whether the reference shows serial correlation."""
+        return bool((self.signal > 0).any())
+
+
+def serial_model(series: ReferenceSeries, cycles: Cycles, scores: Scores) -> SerialModel:
+    """The model of the reference's tiles, without their cycles."""
+    columns = series.sums.shape[1]
+    noise = np.clip(1 - cycles.variance, 0.05, 1.0)
+    free = Dependence(noise.copy(), np.full((columns, 2), np.inf))
+    tile_rows = float(series.rows.mean()) if series.rows.size else 1.0
+    unadjusted = LevelAdjustment(np.zeros(columns), np.zeros(columns))
+    none = SerialModel(np.zeros(2), np.zeros((columns, 2)), noise, tile_rows, free, unadjusted)
+    if series.tiles < MINIMUM_TILES or columns == 0:
+        return none
+    adjusted = _residual(series.sums - series.rows[..., None] * cycles.mean(series.middle), series.rows)
+    level = _level_adjustment(adjusted[:, :, 0], series, scores, cycles)
+    sums = series.sums - series.rows[..., None] * cycles.mean(series.middle)
+    residual = _residual(level.adjust(sums, series.rows), series.rows)
+    around_tile = level.weight > 0
+    if around_tile.any():
+        # The spread within tiles varies less than that of all rows; a column alone would not tell by how much.
+        noise[around_tile, 1] = residual[:, around_tile, 1].var()
+    decay, signal = np.zeros(2), np.zeros((columns, 2))
+    variance, degrees = noise.copy(), np.full((columns, 2), np.inf)
+    for kind in range(2):
+        found = _signal(residual[:, :, kind])
+        if found is None:
+            continue
+        decay[kind], raw = found
+        signal[:, kind] = np.maximum(0.0, raw)
+        total = residual[:, :, kind].var(axis=0)
+        noise[:, kind] = np.clip(total - signal[:, kind], 0.1, None)
+        gain = (1 + decay[kind]) / (1 - decay[kind])
+        long_run = noise[:, kind] + signal[:, kind] * gain
+        variance[:, kind], degrees[:, kind] = _moderate(
+            long_run, decay[kind], series.tiles, residual[:, :, kind]
+        )
+        scale = variance[:, kind] / long_run
+        noise[:, kind] *= scale
+        signal[:, kind] *= scale
+    dependence = Dependence(variance, degrees)
+    return SerialModel(decay, signal, noise, tile_rows, dependence, level)
+
+
+def _level_adjustment(
+    location: Floats, series: ReferenceSeries, scores: Scores, cycles: Cycles
+) -> LevelAdjustment:
+    none = np.zeros(location.shape[1])
+    found = _signal(location)
+    if found is None:
+        return LevelAdjustment(none, none)
+    weight = np.where((found[1] > 0) & scores.usable.all(axis=1), 1 / scores.square_scale, 0.0)
+    sums = series.sums - series.rows[..., None] * cycles.mean(series.middle)
+    spread = LevelAdjustment(weight, none).adjust(sums, series.rows)[..., 1]
+    mean = spread.sum(axis=0) / np.maximum(1.0, series.rows.sum(axis=0))
+    return LevelAdjustment(weight, np.where(weight > 0, mean, 0.0))
+
+
+def _residual(sums: Floats, rows: Floats) -> Floats:
+    """Sums less their overall mean, divided by the root of their rows: (tiles, columns, 2)."""
+    many = rows[..., None]
+    centred = sums - many * (sums.sum(axis=0) / np.maximum(1.0, many.sum(axis=0)))
+    result: Floats = centred / np.sqrt(np.maximum(1.0, many))
+    return result
+
+
+def _signal(series: Floats) -> tuple[float, Floats] | None:
+    """Decay of all columns and variance of each column's signal, of (tiles, columns); None without serial correlation."""
+    tiles = series.shape[0]
+    covariance = [_autocovariance(series, lag) for lag in range(3)]
+    usable = covariance[0] > 0
+    if not usable.any():
+        return None
+    # A white series has a first autocorrelation of -1/tiles with a standard error of 1/sqrt(tiles) (Kendall 1954).
+    each = (covariance[1][usable] / covariance[0][usable] + 1 / tiles) * np.sqrt(tiles)
+    correlation = np.corrcoef(series[:, usable].T) if usable.sum() > 1 else np.ones((1, 1))
+    independent = usable.sum() ** 2 / (np.atleast_2d(correlation) ** 2).sum()
+    if each.mean() * np.sqrt(independent) < SIGNIFICANT_MEAN and each.max() < SIGNIFICANT_ONE:
+        return None
+    weight = 1 / np.maximum(covariance[0], 1e-12) * usable
+    bias = np.zeros(series.shape[1])
+    decay, signal = 0.0, np.zeros(series.shape[1])
+    for _ in range(20):
+        first, second = covariance[1] + bias, covariance[2] + bias
+        # Columns without correlation add only noise to both sums; columns with more of it count more.
+        share = np.maximum(0.0, first) * weight**2
+        decay = float(np.clip(float(second @ share) / max(1e-12, float(first @ share)), 0.0, MAXIMUM_DECAY))
+        scale: float = max(decay, MINIMUM_DECAY)
+        signal = np.maximum(0.0, first) / scale
+        bias = (covariance[0] - signal + signal * (1 + decay) / (1 - decay)) / tiles
+        bias = np.clip(bias, 0.0, covariance[0])
+    return decay, signal
+
+
+def _autocovariance(series: Floats, lag: int) -> Floats:
+    count = series.shape[0]
+    result: Floats = (series[: count - lag] * series[lag:]).sum(axis=0) / count
+    return result
+
+
+def _moderate(long_run: Floats, decay: float, tiles: int, series: Floats) -> tuple[Floats, Floats]:
+    """Long-run variances pulled towards their common value, and degrees of freedom."""
+    # Variance of the logarithm of a variance estimated from an autoregression: 2 (1 + d²)/(1 - d²)/tiles (Bartlett 1946).
+    own = max(1.0, tiles * (1 - decay**2) / (1 + decay**2))
+    logs = np.log(np.maximum(long_run, 1e-3))
+    excess = max(0.0, float(logs.var(ddof=1)) - 2 / own) if logs.size > 1 else np.inf
+    prior = np.inf if excess == 0 else 2 / excess
+    correlation = np.atleast_2d(np.corrcoef(series.T)) if logs.size > 1 else np.ones((1, 1))
+    independent = logs.size**2 / (np.nan_to_num(correlation) ** 2).sum()
+    # The decay is common to all columns, so its error does not average out: d ln D/d decay = 2/(1 - decay²).
+    common = 4 / (1 - decay**2) / (tiles * independent) + 2 / (own * independent)
+    pull = 1.0 if np.isinf(prior) else prior / (prior + own)
+    pulled = np.exp(pull * logs.mean() + (1 - pull) * logs)
+    spread = common + (1 - pull) ** 2 * 2 / own
+    return pulled, np.full(logs.size, max(4.0, 2 / spread))
