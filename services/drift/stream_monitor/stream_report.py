@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.drift.stream.bursts import BURSTS
-from services.drift.stream.thresholds import tile_rate
+from services.drift.stream.calibration.thresholds import tile_rate
+from services.drift.stream.statistics.bursts import BURSTS
 from services.drift.stream.tiles import Tile
 from services.drift.stream_monitor.generation_stream import GenerationStream
 from services.drift.stream_monitor.metrics import StreamMetrics
