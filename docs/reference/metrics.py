@@ -17,6 +17,7 @@ from docs.reference.markdown import code, table
 from docs.reference.sources import module_name, parse, service_of, sources
 from services.inference.prediction.spool_collector import SpoolCollector
 from services.inference.runtimes.gpu import GpuCollector, GpuFigures
+from shared.http.refused_access import RefusedAccess
 from shared.spool import SpoolStatistics
 from shared.tls.metrics import CertificateCollector
 
@@ -70,6 +71,7 @@ def all_metrics() -> tuple[Metric, ...]:
     found |= set(_held(spool, "services.inference"))
     listener = CollectorRegistry()
     listener.register(CertificateCollector(_SomeCertificate()))
+    RefusedAccess(listener)
     found |= set(_held(listener, "shared"))
     gpu = CollectorRegistry()
     gpu.register(GpuCollector(_SilentGpu(), "cuda"))

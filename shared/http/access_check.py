@@ -21,7 +21,7 @@ Identify = Callable[[MutableMapping[str, Any]], Awaitable[Caller]]
 
 
 class AccessCheck:
-    """Refuses requests whose caller lacks the scope of the route. `refuse` makes the response to an error.
+    """Refuses requests whose caller lacks the scope of the route. `refuse` makes the response, `on_refused` counts the error.
 
     `identify` finds the caller of a request; by default by its `Authorization` header. It raises CallerError and OperatorError.
     """
@@ -34,11 +34,13 @@ class AccessCheck:
         authenticator: Authenticator,
         refuse: Callable[[Exception, str], Any],
         identify: Identify | None = None,
+        on_refused: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._app = app
         self._routes = routes
         self._authenticator = authenticator
         self._refuse = refuse
+        self._on_refused = on_refused
         self._identify = identify or self._by_header
 
     async def __call__(
@@ -59,6 +61,7 @@ class AccessCheck:
                     scope[CALLER] = caller
                     scope[STILL_PERMITTED] = partial(self._check_again, scope, needed)
                 except Exception as error:
+                    self._on_refused(error)
                     app = self._refuse(error, scope["path"])
         await app(scope, receive, send)
 

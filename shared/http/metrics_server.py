@@ -16,6 +16,7 @@ from shared.http import health
 from shared.http.access_check import AccessCheck
 from shared.http.connections import Limits
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
+from shared.http.refused_access import RefusedAccess
 from shared.http.server import HttpServer, open_listener
 from shared.observability.logs import get_logger
 from shared.tls.metrics import watch_certificate
@@ -51,6 +52,7 @@ class MetricsServer:
             routes=RouteTable.of(service),
             authenticator=authenticator,
             refuse=Refusal,
+            on_refused=RefusedAccess(registry).count,
         )
         self._server = HttpServer(
             app, self._listener, limits=limits, graceful_seconds=1, certificate=certificate

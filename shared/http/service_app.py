@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -17,6 +18,7 @@ from shared.http import health
 from shared.http.access_check import AccessCheck, Identify
 from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
 from shared.http.host_check import AllowedHosts, HostCheck
+from shared.http.refused_access import RefusedAccess
 from shared.http.responses import json_response
 from shared.observability.logs import get_logger
 
@@ -31,6 +33,7 @@ def make_service_app(
     authenticator: Authenticator,
     hosts: AllowedHosts,
     is_ready: Callable[[], bool],
+    registry: CollectorRegistry,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
     openapi_url: str | None = None,
     identify: Identify | None = None,
@@ -39,7 +42,7 @@ def make_service_app(
     """The application of `service`, as the table of routes names it. Raises RuntimeError for a route that is not in the table.
 
     `identify` finds the caller of a request, by default by its `Authorization` header; `refuse_access` makes the response to one
-    that is not let in, by default an error in JSON.
+    that is not let in, by default an error in JSON. Refusals are counted on `registry`.
 
     The interactive documentation pages are off: they load scripts from the network.
     """
@@ -57,6 +60,7 @@ def make_service_app(
         authenticator=authenticator,
         refuse=refuse_access or refusal,
         identify=identify,
+        on_refused=RefusedAccess(registry).count,
     )
     app.add_middleware(HostCheck, hosts=hosts, refuse=refusal)
 

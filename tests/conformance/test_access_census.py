@@ -24,6 +24,7 @@ from services.drift.http.app import make_app as make_drift
 from services.drift.http.routes import Dependencies as DriftDependencies
 from services.retraining.http.app import make_app as make_retraining
 from services.retraining.http.routes import RouteDependencies
+from services.retraining.metrics import RetrainingMetrics
 from shared.access.api_key import make_key
 from shared.access.authenticator import Authenticator
 from shared.access.key_file import KeyFile
@@ -49,14 +50,35 @@ class Failing:
         raise Conflict("reached")
 
 
+class FailingRegistry(CollectorRegistry):
+    """Metrics can be added; reading them fails."""
+
+    def collect(self) -> Any:
+        """Fail."""
+        raise Conflict("reached")
+
+
 def app_of(service: str, authenticator: Authenticator) -> Any:
     """The application of a service around dependencies that fail."""
     failing: Any = Failing()
     if service == "drift":
-        return make_drift(replaced(DriftDependencies, failing, hosts=HOSTS, authenticator=authenticator))
+        return make_drift(
+            replaced(
+                DriftDependencies,
+                failing,
+                hosts=HOSTS,
+                authenticator=authenticator,
+                registry=FailingRegistry(),
+            )
+        )
     if service == "retraining":
         made = replaced(
-            RouteDependencies, failing, hosts=HOSTS, authenticator=authenticator, maximum_body_bytes=1000
+            RouteDependencies,
+            failing,
+            hosts=HOSTS,
+            authenticator=authenticator,
+            metrics=RetrainingMetrics(),
+            maximum_body_bytes=1000,
         )
         return make_retraining(made, failing)
     if service == "console":

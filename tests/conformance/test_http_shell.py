@@ -25,6 +25,7 @@ from services.inference.routes import assemble
 from services.inference.settings import InferenceSettings
 from services.retraining.http.app import make_app as make_retraining
 from services.retraining.http.routes import RouteDependencies as RetrainingDependencies
+from services.retraining.metrics import RetrainingMetrics
 from shared.errors import DependencyUnavailable
 from shared.http.errors import UNKNOWN_ERROR
 from shared.http.host_check import AllowedHosts
@@ -104,7 +105,7 @@ def retraining(failing: Any) -> Iterator[Server]:
         failing,
         failing,
         failing,
-        failing,
+        RetrainingMetrics(),
         failing,
         lambda: True,
         lambda: datetime.now(UTC),

@@ -44,6 +44,7 @@ def make_app(
         refuse_access=_refuse,
         hosts=hosts,
         is_ready=lambda: True,
+        registry=dependencies.metrics.registry,
         lifespan=lifespan,
     )
 

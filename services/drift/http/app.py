@@ -17,4 +17,5 @@ def make_app(dependencies: Dependencies) -> FastAPI:
         authenticator=dependencies.authenticator,
         hosts=dependencies.hosts,
         is_ready=dependencies.ready.is_set,
+        registry=dependencies.registry,
     )

@@ -40,6 +40,7 @@ def make_app(deps: RouteDependencies, lifecycle: Lifecycle) -> FastAPI:
         authenticator=deps.authenticator,
         hosts=deps.hosts,
         is_ready=deps.is_ready,
+        registry=deps.metrics.registry,
         lifespan=lifespan,
         openapi_url="/openapi.json",
     )

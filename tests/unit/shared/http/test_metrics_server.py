@@ -80,7 +80,7 @@ def test_stopped_server_frees_its_port(service: Service) -> None:
     first.start()
     first.stop()
     second = MetricsServer(
-        service.registry, "127.0.0.1", port, service.status, service="sink", authenticator=Everyone()
+        CollectorRegistry(), "127.0.0.1", port, service.status, service="sink", authenticator=Everyone()
     )
     second.stop()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import structlog
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry
 
 from shared.http.host_check import AllowedHosts
 from shared.http.json_body import read_json
@@ -25,7 +26,13 @@ def make_app() -> Any:
 
     hosts = AllowedHosts.of("127.0.0.1", "", "NAMES")
     return make_service_app(
-        "test", router, service="drift", authenticator=Everyone(), hosts=hosts, is_ready=lambda: True
+        "test",
+        router,
+        service="drift",
+        authenticator=Everyone(),
+        hosts=hosts,
+        is_ready=lambda: True,
+        registry=CollectorRegistry(),
     )
 
 
