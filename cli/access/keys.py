@@ -1,4 +1,4 @@
-"""`homeostat keys`: create, list, rotate and revoke API keys."""
+"""`homeostat keys`: create, list, rotate and revoke API keys, and the log of that."""
 
 from __future__ import annotations
 
@@ -127,6 +127,22 @@ def revoke(name: Name, home: StackHome = None, as_json: Json = False) -> None:
             {"revoked": [_document(key) for key in ended]},
             f"revoked {', '.join(f'{key.name} ({key.key_id})' for key in ended)}",
         )
+
+
+@keys.command(epilog="Example: homeostat keys log")
+def log(home: StackHome = None, as_json: Json = False) -> None:
+    """Show which keys were created, rotated and revoked, when, and by which user of the operating system."""
+    from shared.access.key_log import log_path, read_log
+
+    with command_output(as_json) as output:
+        found = read_log(log_path(_key_file(output, home)))
+        columns = ("time", "user", "action", "name", "id", "scopes")
+        table = Table(*columns, box=None)
+        for entry in found:
+            scopes = entry.get("scopes")
+            shown = {**entry, "scopes": ", ".join(map(str, scopes)) if isinstance(scopes, list) else ""}
+            table.add_row(*(escape(str(shown.get(name, ""))) for name in columns))
+        output.result({"changes": found}, table if found else "no key has been changed yet")
 
 
 def _key_file(output: Output, home: Path | None) -> Path:

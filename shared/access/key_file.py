@@ -11,10 +11,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.access.api_key import ApiKey
+from shared.access.key_log import append, changes, log_path
 from shared.errors import OperatorError
 from shared.file_lock import try_lock
 from shared.files import read_regular, write_atomic
@@ -73,11 +75,13 @@ class KeyFile:
 
     @contextmanager
     def changing(self) -> Iterator[dict[str, ApiKey]]:
-        """The keys by id, to be changed: written when the block ends. One process at a time. Raises OperatorError."""
+        """The keys by id, to be changed: logged and written when the block ends. One process at a time. Raises OperatorError."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(self.path.with_name(f".{self.path.name}.lock")):
             keys = {key.key_id: key for key in read_keys(self.path)}
+            before = dict(keys)
             yield keys
+            append(log_path(self.path), changes(before, keys), datetime.now(UTC))
             content = json.dumps({"keys": [key.to_json() for key in keys.values()]}, indent=1)
             write_atomic(self.path, content.encode() + b"\n", durable=True, mode=_mode(self.path))
         self._looked_at = float("-inf")

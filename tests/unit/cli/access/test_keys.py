@@ -62,3 +62,14 @@ def test_wrong_argument_is_named(tmp_path: Path, arguments: list[str], message: 
     assert done.exit_code not in (0, 1)
     assert message in done.output
     assert "Traceback" not in done.output
+
+
+def test_log_shows_who_changed_what(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path))
+    assert "no key has been changed yet" in run("keys", "log", *home).stdout
+    run("keys", "create", "ann", "--scope", "approver", *home)
+    run("keys", "revoke", "ann", *home)
+    shown = run("keys", "log", *home).stdout
+    assert ["create" in shown, "revoke" in shown, "approve, read" in shown] == [True] * 3
+    entries = json.loads(run("keys", "log", "--json", *home).stdout)["changes"]
+    assert [(one["action"], one["name"]) for one in entries] == [("create", "ann"), ("revoke", "ann")]
