@@ -25,6 +25,8 @@ State = Literal[
 WORKING: tuple[State, ...] = ("queued", "snapshotting", "training", "packaging", "evaluating", "promoting")
 WAITING: tuple[State, ...] = ("suggested", "waiting_for_approval")
 OPEN: tuple[State, ...] = (*WORKING, *WAITING)
+# Reason code of a run that is abandoned because the service died again and again in one of its steps.
+SERVICE_DIED = "service_died"
 ENDS: tuple[State, ...] = ("promoted", "succeeded", "refused", "failed", "rejected", "abandoned")
 
 TRANSITIONS: dict[State, tuple[State, ...]] = {

@@ -440,6 +440,17 @@ def test_drift_faults_and_failed_runs_need_acknowledgement(ledger: Ledger) -> No
     assert ledger.metrics_snapshot().unacknowledged == {MODEL: 3}
 
 
+def test_requested_run_that_ended_the_service_needs_acknowledgement(ledger: Ledger) -> None:
+    for key, code in (("died", "service_died"), ("little", "unfit_data")):
+        record(ledger, key, made=RETRAIN)
+        ledger.transition(run_id_of(key), "abandoned", NOW, reason_code=code, reason=code)
+    needed = {one["cause_key"]: one["issue"] for one in ledger.decisions() if one["needs_acknowledgement"]}
+    assert needed == {"died": "failed"}
+    assert ledger.metrics_snapshot().unacknowledged == {MODEL: 1}
+    acknowledge(ledger, "died")
+    assert ledger.metrics_snapshot().unacknowledged == {}
+
+
 def wait(reason_code: str = "healthy") -> Decide:
     return lambda *_: Decision("wait", reason_code, f"waits: {reason_code}")  # type: ignore[arg-type]
 

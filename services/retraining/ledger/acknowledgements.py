@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, func, or_, select
 from services.retraining.ledger.statements import plain
 from services.retraining.ledger.tables import acknowledgement, budget_entry, cause, decision, run
 from services.retraining.policy.attention import FOLLOWING, EarlierRun, Issue, issue_of
+from services.retraining.run_states import SERVICE_DIED
 from shared.errors import Conflict
 
 # Columns that `issues_of` needs. A query that selects them joins decision and cause, and outer-joins run.
@@ -22,6 +23,7 @@ ISSUE_COLUMNS = (
     decision.c.reason_code,
     cause.c.state.label("cause_state"),
     func.coalesce(run.c.state, "").label("run_state"),
+    func.coalesce(run.c.reason_code, "").label("run_code"),
 )
 ACKNOWLEDGEMENT_COLUMNS = (
     acknowledgement.c.actor.label("acknowledged_by"),
@@ -29,7 +31,11 @@ ACKNOWLEDGEMENT_COLUMNS = (
     acknowledgement.c.acknowledged_at,
 )
 # A superset of the decisions with an issue; `issue_of` has the rule.
-_MAY_HAVE_ISSUE = or_(cause.c.state.in_(("drift", "data_fault")), run.c.state.in_(("failed", "refused")))
+_MAY_HAVE_ISSUE = or_(
+    cause.c.state.in_(("drift", "data_fault")),
+    run.c.state.in_(("failed", "refused")),
+    run.c.reason_code == SERVICE_DIED,
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ def issues_of(connection: Connection, rows: Sequence[RowMapping | Mapping[str, A
             row["reason_code"],
             row["run_state"],
             [run for order, run in runs.get(row["model"], ()) if order < row["id"]] if follows else (),
+            row["run_code"],
         )
         for row, follows in zip(rows, following, strict=True)
     ]

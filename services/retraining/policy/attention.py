@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from services.retraining.run_states import OPEN
+from services.retraining.run_states import OPEN, SERVICE_DIED
 
 Issue = Literal["drift", "data_fault", "failed", "refused"]
 
@@ -29,12 +29,15 @@ class EarlierRun:
     counts: bool
 
 
-def issue_of(cause_state: str, reason_code: str, run: str, earlier: Sequence[EarlierRun]) -> Issue | None:
+def issue_of(
+    cause_state: str, reason_code: str, run: str, earlier: Sequence[EarlierRun], run_code: str = ""
+) -> Issue | None:
     """The issue of a decision; None if no person is needed.
 
-    `run` is the state of the run it started, empty if there is none; `earlier` are the model's earlier runs, oldest first.
+    `run` is the state of the run it started, empty if there is none, and `run_code` the reason code of that state; `earlier` are
+    the model's earlier runs, oldest first.
 
-    1. only people can repair faulty data   2. a run that failed or was refused resolved nothing
+    1. only people can repair faulty data   2. a run that failed, was refused or ended the service resolved nothing
     3. drift of a version that is no longer served is no issue
     4. drift that started a run, or waited for a run or its cooldown, is resolved if that run resolves it
     5. any other drift is unresolved: no trigger fired, no budget was left, or the automation level is observe
@@ -43,6 +46,8 @@ def issue_of(cause_state: str, reason_code: str, run: str, earlier: Sequence[Ear
         return "data_fault"
     if ended := _UNSUCCESSFUL.get(run):
         return ended
+    if run_code == SERVICE_DIED:
+        return "failed"
     if cause_state != "drift" or reason_code == "version_replaced":
         return None
     return None if (run or _followed_state(reason_code, earlier)) in _RESOLVING else "drift"

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from services.retraining.dependencies import Dependencies
 from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
 from services.retraining.ledger.records import Run
-from services.retraining.run_states import State
+from services.retraining.run_states import SERVICE_DIED, State
 from services.retraining.runs.champion_files import fetch_champion
 from services.retraining.runs.data_snapshot import Pin, SnapshotSummary, pin_lake, problem_with, take_snapshot
 from services.retraining.runs.evaluation import compare
@@ -80,7 +80,7 @@ class Pipeline:
             name, _ = self._steps[run.state]
             if run.step_starts > self._deps.settings.attempts:
                 reason = given_up(name, run.step_starts - 1)
-                return self._end(run_id, "abandoned", "service_died", reason).state
+                return self._end(run_id, "abandoned", SERVICE_DIED, reason).state
             return self._try(run_id, name)
 
     def _try(self, run_id: str, name: str) -> State:

@@ -21,6 +21,13 @@ def test_without_drift_only_an_unsuccessful_run_is_an_issue(state: str, run: str
     assert issue_of(state, "healthy", run, ()) == (run if run in ("failed", "refused") else None)
 
 
+@pytest.mark.parametrize("state", ["asked", "drift", "ok"])
+def test_run_that_ended_the_service_again_and_again_is_an_issue(state: str) -> None:
+    """Also one that a person has requested; too little data is no failure."""
+    assert issue_of(state, "requested", "abandoned", (), "service_died") == "failed"
+    assert issue_of("asked", "requested", "abandoned", (), "unfit_data") is None
+
+
 @pytest.mark.parametrize("run", ["", *OPEN, *ENDS])
 def test_data_fault_is_always_an_issue(run: str) -> None:
     assert issue_of("data_fault", "bad_data", run, ()) == "data_fault"
