@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from cli.next_step import APPROVAL
 from local_stack.addresses import Addresses
+from shared.access.caller import NotPermitted, Unauthenticated
 from shared.errors import HomeostatError
 from shared.http.service_client import items
 
@@ -43,18 +45,24 @@ class ModelOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """All models by name, the runs that wait for approval, newest first, and the services that could not be reached.
+    """All models by name, the runs that wait for approval, newest first, and the services that gave no answer.
 
+    `problems`: why they gave none, by service: it cannot be reached, or refuses the key of this command.
     `unacknowledged`: unacknowledged decisions, grouped by model and issue, as `GET /decisions` returns them.
     """
 
     models: tuple[ModelOverview, ...]
     waiting_runs: tuple[dict[str, Any], ...]
     unacknowledged: tuple[dict[str, Any], ...]
-    unavailable: tuple[str, ...]
+    problems: Mapping[str, str]
+
+    @property
+    def unavailable(self) -> tuple[str, ...]:
+        """The services that gave no answer."""
+        return tuple(self.problems)
 
 
-NOT_AVAILABLE = Overview((), (), (), ("inference", "drift", "retraining"))
+NOT_AVAILABLE = Overview((), (), (), dict.fromkeys(("inference", "drift", "retraining"), "cannot be reached"))
 
 
 def read_overview(where: Addresses) -> Overview:
@@ -69,13 +77,16 @@ def read_overview(where: Addresses) -> Overview:
     ]
     with ThreadPoolExecutor(max_workers=len(requests)) as pool:
         found = list(pool.map(lambda request: _read(where, *request), requests))
-    failed = [request[0] for request, answer in zip(requests, found, strict=True) if answer is None]
-    waiting = [run for runs in found[4:] for run in runs or []]
+    problems = {
+        request[0]: answer for request, answer in zip(requests, found, strict=True) if isinstance(answer, str)
+    }
+    lists = [[] if isinstance(answer, str) else answer for answer in found]
+    waiting = [run for runs in lists[4:] for run in runs]
     return Overview(
-        models=merge(*(answer or [] for answer in found[:3])),
+        models=merge(*lists[:3]),
         waiting_runs=tuple(sorted(waiting, key=lambda run: str(run.get("created_at")), reverse=True)),
-        unacknowledged=tuple(found[3] or ()),
-        unavailable=tuple(dict.fromkeys(failed)),
+        unacknowledged=tuple(lists[3]),
+        problems=problems,
     )
 
 
@@ -124,12 +135,15 @@ def _metric(verdict: dict[str, Any]) -> str:
     return str(methods[0]).removesuffix("_floor") if methods and verdict.get("loss") is not None else ""
 
 
-def _read(where: Addresses, service: str, path: str, name: str) -> list[dict[str, Any]] | None:
+def _read(where: Addresses, service: str, path: str, name: str) -> list[dict[str, Any]] | str:
+    """The list in the answer, or why there is none."""
     try:
         with where.client(service, timeout_s=TIMEOUT_S) as client:
             body = client.get(path)
+    except (NotPermitted, Unauthenticated) as error:
+        return f"refuses this command: {error}"
     except HomeostatError:
-        return None
+        return "cannot be reached"
     found = body.get(name, []) if isinstance(body, dict) else body
     if isinstance(found, dict):  # keyed by model
         found = [{"name": key, **value} for key, value in found.items() if isinstance(value, dict)]

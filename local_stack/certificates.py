@@ -74,14 +74,15 @@ def create_certificates(
 ) -> CertificateFolder:
     """Make the CA and the file of settings if there are none, and new certificates for listeners and clients.
 
-    `names`: host names and IP addresses beside those of this machine. Raises OperatorError.
+    `names`: host names and IP addresses beside those of this machine and of the last certificate. Raises OperatorError.
     """
     made, moment = CertificateFolder(folder.absolute()), now or datetime.now(UTC)
     try:
         made.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not made.ca_key.exists():
             _make_ca(made, moment)
-        _make(made, made.server, made.server_key, [*THIS_MACHINE, *names], days, moment)
+        listeners = dict.fromkeys([*THIS_MACHINE, *_names_if_any(made.server), *names])
+        _make(made, made.server, made.server_key, list(listeners), days, moment)
         _make(made, made.client, made.client_key, ["homeostat-client"], days, moment)
         create_atomic(made.settings, settings_text(made).encode(), mode=0o600)  # it may have been edited
     except OSError as error:
@@ -90,6 +91,44 @@ def create_certificates(
             hint="name a folder that you may write to",
         ) from error
     return made
+
+
+def certificate_names(path: Path) -> list[str]:
+    """Host names and IP addresses of a certificate. Raises OSError, and ValueError for a file that is none."""
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificate(path.read_bytes()).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return []
+    addresses = found.value.get_values_for_type(x509.IPAddress)
+    return [*found.value.get_values_for_type(x509.DNSName), *map(str, addresses)]
+
+
+def require_name(certificate: Path, host: str) -> None:
+    """Raises OperatorError if clients would not accept a certificate for `host`.
+
+    A file that cannot be read is left to the services, which name it.
+    """
+    try:
+        names = certificate_names(certificate)
+    except (OSError, ValueError):
+        return
+    wildcard = f"*.{host.partition('.')[2]}"
+    if not {host.lower(), wildcard.lower()} & {name.lower() for name in names}:
+        raise OperatorError(
+            f"the certificate {certificate} is not for {host}, where the stack listens, but for {', '.join(names) or 'no name'}",
+            hint=f"`homeostat certificates create --name {host}` adds the name to a certificate of your own CA",
+        )
+
+
+def _names_if_any(path: Path) -> list[str]:
+    try:
+        return certificate_names(path)
+    except (OSError, ValueError):  # a broken file is replaced
+        return []
 
 
 def settings_text(made: CertificateFolder) -> str:

@@ -107,6 +107,7 @@ def rotate(
         ends_at = now + _duration(grace, "--grace")
         with _changing(output, home) as found:
             old, key, text = rotate_key(found, name, now, ends_at=ends_at)
+        _replace_key_of_installation(output, home, old, text)
         if old.expires_at is not None and old.expires_at > now:
             until = f"{old.expires_at:%Y-%m-%d %H:%M:%S} UTC"
             output.note(
@@ -158,6 +159,21 @@ def _changing(output: Output, home: Path | None) -> Iterator[dict[str, ApiKey]]:
 
     with KeyFile(_key_file(output, home)).changing() as found:
         yield found
+
+
+def _replace_key_of_installation(output: Output, home: Path | None, old: ApiKey, text: str) -> None:
+    """Where the installation itself uses the old key, from a file in `keys/`, the file gets the new one."""
+    from shared.access.installation_keys import key_path, read_key_text
+    from shared.files import write_atomic
+
+    path = key_path(
+        settings_with(find_home(home, note=lambda _: None, may_be_stopped=True)).home.absolute(), old.name
+    )
+    if path.exists() and read_key_text(path).startswith(f"hs_{old.key_id}_"):
+        write_atomic(path, f"{text}\n".encode(), mode=0o600)
+        output.note(
+            f"{path} has the new key; restart the processes that read the file when they start, such as the console"
+        )
 
 
 def _show_new(output: Output, key: ApiKey, text: str) -> None:

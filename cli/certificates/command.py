@@ -28,7 +28,8 @@ def create(
     name: Annotated[
         list[str] | None,
         typer.Option(
-            help="Host name or IP address of the services, beside localhost, 127.0.0.1 and ::1. Can be repeated."
+            help="Host name or IP address of the services, beside localhost, 127.0.0.1, ::1 and those of the last certificate. "
+            "Can be repeated."
         ),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=825, help="Days until the certificates expire.")] = 365,
@@ -38,7 +39,7 @@ def create(
     """Make a CA once, and with it new certificates for listeners and clients.
 
     Private keys get mode 0600. A file with the settings for a shell is written, too. Run it again to renew the certificates:
-    the CA stays, and running services use the new ones without a restart.
+    the CA and the names stay, and running services use the new ones without a restart.
     """
     from cli.command_settings import client_settings
     from local_stack.certificates import create_certificates

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.command_settings import settings_with
+from cli.deployment.permission import require_permission
 from cli.deployment.stack_home import require_home_of
 from cli.home import find_home
 from cli.options import Actor, InferenceUrl, Json, RetrainingUrl, StackHome
@@ -237,7 +238,8 @@ def deploy(
 
 
 def _require_retraining(settings: LocalStackSettings, where: Addresses, project: Path) -> None:
-    """Before the training: raise `OperatorError` if retraining cannot be reached, or belongs to the stack of another home."""
+    """Before the training: raise `OperatorError` if retraining cannot be reached or belongs to the stack of another home, and
+    `CallerError` if the key of this command may not deploy."""
     if not settings.retraining_url and read_state(settings.home) is None:
         others = other_stacks(settings.home)
         if others:
@@ -245,6 +247,7 @@ def _require_retraining(settings: LocalStackSettings, where: Addresses, project:
     require_home_of(where.retraining, settings.home, project=str(project))
     with where.client("retraining") as retraining:
         retraining.read("/health/live")
+        require_permission(retraining, "any")
 
 
 def _wait_until_served(inference: ServiceClient, model: str, generation: int, wait_s: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from cli.known_names import known_models
 from cli.options import Actor, Json, Model, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
 from local_stack.addresses import addresses
+from shared.access.caller import NotPermitted
 from shared.errors import DependencyUnavailable, NotFound
 from shared.http.service_client import ServiceClient, items
 
@@ -48,7 +51,7 @@ def rollback(
             body["reason"] = reason
         if to_generation is not None:
             body["to_generation"] = to_generation
-        with where.client("retraining") as retraining:
+        with where.client("retraining") as retraining, _naming_the_scope():
             served = expected_generation or served_generation(retraining, model)
             if not served:
                 raise NotFound(f"{model} has no releases", hint=known_models(where))
@@ -64,6 +67,18 @@ def rollback(
             release,
             f"{model}: version {short_version(str(release['version']))} is released again, as generation {release['generation']}",
         )
+
+
+@contextmanager
+def _naming_the_scope() -> Iterator[None]:
+    """Reading the releases comes first: the scope that it needs is not the one that is missed."""
+    try:
+        yield
+    except NotPermitted as error:
+        raise NotPermitted(
+            f"{error.message}; a rollback needs the scope admin",
+            hint="use a key with it: `homeostat keys create NAME --scope admin`",
+        ) from error
 
 
 def served_generation(retraining: ServiceClient, model: str) -> int:

@@ -89,8 +89,8 @@ def status(home: StackHome = None, as_json: Json = False) -> None:
                 output.result(None, models_table(overview.models))
             elif not overview.unavailable:
                 output.result(None, "no model is served yet; `homeostat deploy` releases the first")
-            for service in overview.unavailable:
-                output.note(f"{service} cannot be reached, so its columns are empty")
+            for service, problem in overview.problems.items():
+                output.note(f"{service} {problem}; its columns are empty")
             if overview.waiting_runs:
                 output.result(None, "")
                 output.result(None, waiting_lines(overview.waiting_runs, options))

@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -15,6 +16,7 @@ from cli.command_settings import settings_with
 from cli.login_link import VALID, login_link
 from cli.options import Home, Json
 from cli.output import Output, command_output
+from shared.access.loopback import is_loopback
 from shared.errors import Conflict, HomeostatError
 from shared.observability.unknown_variables import unknown_variables
 
@@ -63,6 +65,7 @@ def up(
     Runs in the foreground until Ctrl-C; with --detach it returns once everything is ready.
     """
     from cli.progress import bar
+    from local_stack.host_check import check_host, ignored_hosts
     from local_stack.kafka.jars import ensure_jars
     from local_stack.observability.processes import make_observability
     from local_stack.ports import free_port
@@ -86,7 +89,7 @@ def up(
         if free_ports:
             ports = {name: ports.get(name) or free_port() for name in PORTS}
         settings = settings_with(home, **ports)
-        for problem in unknown_variables(os.environ):
+        for problem in (*unknown_variables(os.environ), *ignored_hosts(settings.host, os.environ)):
             output.note(problem)
         running = supervisor_pid(settings.home)
         if running is not None:
@@ -94,6 +97,7 @@ def up(
                 f"the stack of {settings.home} is already running (supervisor pid {running})",
                 hint="check it with `homeostat status`, stop it with `homeostat down`, or use another --home",
             )
+        check_host(settings.host)
         monitoring = make_observability(settings) if observability else None
         # The first start downloads the jars; do that before the readiness timeout begins.
         with bar(output, "the broker's jars") as shown:
@@ -122,6 +126,19 @@ def show_links(output: Output, state: StackState) -> None:
     output.result(asdict(state), table)
     if link:
         output.note(f"The link of the console logs you in: {VALID}.")
+    if not output.as_json:
+        output.note(_who_may_read(state))
+
+
+def _who_may_read(state: StackState) -> str:
+    given = os.environ.get("HOMEOSTAT_ANONYMOUS_ACCESS", "").lower()
+    host = urlsplit(state.urls.get("inference", "")).hostname or ""
+    if given not in ("false", "0", "off", "no", "f", "n") and is_loopback(host):
+        return (
+            "Programs of this machine need no key to request predictions, post outcomes and read; "
+            "HOMEOSTAT_ANONYMOUS_ACCESS=false changes that. What acts needs one."
+        )
+    return "Every request needs an API key: `homeostat keys create` makes one."
 
 
 def _login_link(output: Output, state: StackState) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from shared.access.caller import NotPermitted, Unauthenticated
 from shared.errors import (
     CallerError,
     Conflict,
@@ -21,10 +22,16 @@ from shared.errors import (
 from shared.tls.client_environment import client_tls, problem_of
 
 TIMEOUT_S = 30.0
+# The local key is not sent to other machines.
+_WITHOUT_KEY = (
+    "no API key was sent: name a file with one in HOMEOSTAT_API_KEY_FILE, such as keys/local.key of the installation; "
+    "`homeostat keys create` makes one"
+)
 
 
 class ServiceClient:
-    """A client for one service. Raises `NotFound` for 404, `Conflict` for 409, `CallerError` for other 4xx,
+    """A client for one service. Raises `Unauthenticated` for 401, `NotPermitted` for 403, `NotFound` for 404, `Conflict` for 409,
+    `CallerError` for other 4xx,
     `OperatorError` for 5xx, `DependencyUnavailable` if the service cannot be reached."""
 
     def __init__(
@@ -81,7 +88,7 @@ class ServiceClient:
                 f"{self.service} cannot be reached at {self.base_url}: {reason}", hint=hint or self._hint
             ) from error
         if status >= 400:
-            raise _error_of(self.service, status, body)
+            raise _error_of(self.service, status, body, has_key=bool(self._api_key))
         return body
 
 
@@ -115,7 +122,7 @@ def send_request(
         connection.close()
 
 
-def _error_of(service: str, status: int, content: bytes) -> HomeostatError:
+def _error_of(service: str, status: int, content: bytes, *, has_key: bool) -> HomeostatError:
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -125,6 +132,10 @@ def _error_of(service: str, status: int, content: bytes) -> HomeostatError:
     hint = str(details.get("hint") or "")
     if details.get("error_id"):
         message += f" (error_id {details['error_id']} in its log)"
+    if status == 401:
+        return Unauthenticated(message, hint=hint if has_key else _WITHOUT_KEY)
+    if status == 403:
+        return NotPermitted(message, hint=hint)
     if status == 404:
         return NotFound(message, hint=hint)
     if status == 409:

@@ -108,6 +108,15 @@ def test_alert_raised_at_alertmanager_starts_nothing(app: RetrainingApp) -> None
     assert [one["cause_key"] for one in app.get("/decisions")["decisions"]] == [verdict.verdict_id]
 
 
+def test_question_whether_one_may_deploy_changes_nothing(app: RetrainingApp) -> None:
+    """`homeostat deploy` asks it before it trains: the access check comes before the body is read."""
+    before = app.get("/runs"), app.get("/decisions")
+    assert app.client.post("/models/any/deployments", json={}).status_code == 422
+    client = key(app, "shop", Scope.PREDICT)
+    assert app.client.post("/models/any/deployments", json={}, headers=client).status_code == 403
+    assert (app.get("/runs"), app.get("/decisions")) == before
+
+
 def test_folder_of_a_stranger_is_not_deployed(app: RetrainingApp, tmp_path: Path) -> None:
     """Who may write to a folder could otherwise run programs as retraining."""
     app.deploy()

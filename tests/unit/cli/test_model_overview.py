@@ -76,3 +76,16 @@ def test_unavailable_service_is_named() -> None:
         found = read_overview(Addresses(fake.url, fake.url, "http://127.0.0.1:9"))
     assert found.unavailable == ("retraining",)
     assert [(model.name, model.verdict) for model in found.models] == [("a", "drift"), ("b", "")]
+
+
+def test_service_that_refuses_the_key_can_be_reached() -> None:
+    with fake_service() as fake:
+        fake.answers["GET /verdicts"] = (
+            403,
+            {"error": "shop lacks the scope read", "hint": "use a key with it"},
+        )
+        fake.answers["GET /status.json"] = (401, {"error": "this needs credentials with the scope read"})
+        found = read_overview(Addresses(fake.url, fake.url, "http://127.0.0.1:9"))
+    assert "refuses this command: shop lacks the scope read" in found.problems["drift"]
+    assert "refuses this command: this needs credentials" in found.problems["inference"]
+    assert found.problems["retraining"] == "cannot be reached"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.certificates import CertificateFolder, create_certificates
+from local_stack.certificates import CertificateFolder, certificate_names, create_certificates, require_name
 from shared.errors import OperatorError
 
 
@@ -75,3 +75,29 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OperatorError, match="the certificates cannot be written to"):
         create_certificates(tmp_path / "file" / "tls")
+
+
+def test_second_call_keeps_the_names(tmp_path: Path) -> None:
+    create_certificates(tmp_path, ["serving.example.org", "10.1.2.3"])
+    files = create_certificates(tmp_path, ["other.example.org"])
+    names = certificate_names(files.server)
+    assert names == ["localhost", "serving.example.org", "other.example.org", "127.0.0.1", "::1", "10.1.2.3"]
+
+
+def test_name_that_the_certificate_lacks_is_refused_with_the_command(tmp_path: Path) -> None:
+    files = create_certificates(tmp_path, ["*.example.org"])
+    for host in ("localhost", "127.0.0.1", "LOCALHOST", "a.example.org"):
+        require_name(files.server, host)
+    for host in ("10.0.0.7", "example.org", "a.b.example.org"):
+        with pytest.raises(OperatorError, match=f"is not for {host}") as refused:
+            require_name(files.server, host)
+        assert f"homeostat certificates create --name {host}" in refused.value.hint
+    require_name(tmp_path / "none", "x")
+    require_name(files.server_key, "x")  # the services name a file that is no certificate
+
+
+def test_broken_certificate_is_replaced(tmp_path: Path) -> None:
+    files = create_certificates(tmp_path)
+    files.server.write_text("broken")
+    create_certificates(tmp_path)
+    assert "localhost" in certificate_names(files.server)

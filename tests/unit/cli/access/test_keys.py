@@ -9,6 +9,7 @@ import pytest
 
 from shared.access.authenticator import Authenticator
 from shared.access.caller import Unauthenticated
+from shared.access.installation_keys import ensure_installation_keys, key_path
 from shared.access.key_file import KeyFile
 from shared.access.scope import Scope
 from tests.unit.cli.command import run
@@ -73,3 +74,25 @@ def test_log_shows_who_changed_what(tmp_path: Path) -> None:
     assert ["create" in shown, "revoke" in shown, "approve, read" in shown] == [True] * 3
     entries = json.loads(run("keys", "log", "--json", *home).stdout)["changes"]
     assert [(one["action"], one["name"]) for one in entries] == [("create", "ann"), ("revoke", "ann")]
+
+
+def test_rotation_of_a_key_of_the_installation_replaces_its_file(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path))
+    ensure_installation_keys(tmp_path, tmp_path / "keys" / "api_keys.json")
+    file = key_path(tmp_path, "local")
+    before = file.read_text()
+    done = run("keys", "rotate", "local", "--grace", "0s", *home)
+    assert file.read_text().strip() == done.stdout.strip()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert who(tmp_path).authenticate(f"Bearer {file.read_text().strip()}").name == "local"
+    with pytest.raises(Unauthenticated):
+        who(tmp_path).authenticate(f"Bearer {before.strip()}")
+
+
+def test_rotation_leaves_a_file_with_another_key(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path))
+    run("keys", "create", "local", "--scope", "read", *home)
+    file = key_path(tmp_path, "local")
+    file.write_text("hs_000000000000_" + "x" * 43)
+    assert run("keys", "rotate", "local", *home).exit_code == 0
+    assert file.read_text() == "hs_000000000000_" + "x" * 43

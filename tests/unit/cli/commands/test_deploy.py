@@ -14,6 +14,7 @@ from local_stack.ports import free_port
 from local_stack.supervisor.lock import only_one
 from shared.errors import OperatorError
 from shared.http.service_client import ServiceClient
+from tests.unit.cli.fake_service import FakeService
 from tests.unit.local_stack.test_ports import listener_of, write_stack
 from tests.unit.local_stack.test_running_stacks import process_of
 
@@ -60,6 +61,19 @@ def test_stack_of_another_home_is_refused_before_training(project: Path, tmp_pat
     assert f"the stack at {url} runs on {tmp_path / 'theirs'}" in done.stderr
     assert not (project / "trained").exists()
     assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_key_that_may_not_deploy_is_refused_before_training(
+    project: Path, tmp_path: Path, service: FakeService, status: int
+) -> None:
+    service.answers["GET /health/live"] = (200, {})
+    service.answers["POST /models/any/deployments"] = (status, {"error": "shop lacks the scope admin"})
+    done = deploy(project, "--home", str(tmp_path / "empty"), "--retraining-url", service.url)
+    assert done.exit_code == 3, done.output
+    assert "shop lacks the scope admin" in done.stderr
+    assert not (project / "trained").exists()
+    assert service.asked[-1] == ("POST /models/any/deployments", {})
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,12 @@ def test_lost_response_hint_names_expected_generation(service: FakeService, tmp_
     message = " ".join(shown.stderr.split())
     assert "it is unknown whether flights was rolled back" in message
     assert "--expected-generation 2" in message
+
+
+def test_key_that_may_not_even_read_is_told_of_the_scope_of_a_rollback(
+    service: FakeService, tmp_path: Path
+) -> None:
+    service.answers["GET /models/flights/releases"] = (403, {"error": "shop lacks the scope read"})
+    shown = run("rollback", "flights", "--retraining-url", service.url, "--home", str(tmp_path))
+    assert shown.exit_code == 3
+    assert "shop lacks the scope read; a rollback needs the scope admin" in " ".join(shown.stderr.split())

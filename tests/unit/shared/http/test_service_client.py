@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from local_stack.ports import free_port
+from shared.access.caller import NotPermitted, Unauthenticated
 from shared.errors import (
     CallerError,
     Conflict,
@@ -18,6 +19,8 @@ from tests.unit.cli.fake_service import fake_service
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message"),
     [
+        (401, {"error": "who?"}, Unauthenticated, "who"),
+        (403, {"error": "x lacks the scope admin"}, NotPermitted, "lacks the scope admin"),
         (404, {"error": "no model x"}, NotFound, "no model x"),
         (409, {"error": "too late", "hint": "look again"}, Conflict, "too late"),
         (422, {"error": "actor is missing"}, CallerError, "actor is missing"),
@@ -45,3 +48,13 @@ def test_unreachable_service_error_names_url_and_option() -> None:
 
 def test_lists_stand_alone_or_under_their_name() -> None:
     assert items([{"a": 1}], "things") == items({"things": [{"a": 1}]}, "things") == [{"a": 1}]
+
+
+@pytest.mark.parametrize(("api_key", "hint"), [("", "HOMEOSTAT_API_KEY_FILE"), ("hs_x", "ask the operator")])
+def test_refusal_without_a_key_says_how_to_send_one(api_key: str, hint: str) -> None:
+    """The hint of the service is about headers, which a command does not have."""
+    with fake_service() as fake, ServiceClient("drift", fake.url, api_key=api_key) as client:
+        fake.answers["GET /verdicts"] = (401, {"error": "no key", "hint": "ask the operator"})
+        with pytest.raises(Unauthenticated) as raised:
+            client.get("/verdicts")
+    assert hint in raised.value.hint
