@@ -85,6 +85,13 @@ PAGE: tuple[Entry, ...] = (
     Entry(INSPECT, "runs", "List the retraining runs, newest first.", "homeostat runs --model parcels"),
     Entry(INSPECT, "releases", "List a model's releases, newest first.", "homeostat releases parcels"),
     Entry(INSPECT, "why", "Explain a prediction, version, run or cause.", f"homeostat why {A_RUN}"),
+    Entry(
+        DECIDE,
+        "trigger",
+        "Request a retraining.",
+        'homeostat trigger parcels --reason "new depot"',
+        "cli.triggers.command",
+    ),
     Entry(DECIDE, "approve", "Approve a run that awaits approval.", f"homeostat approve {A_RUN}", "runs"),
     Entry(DECIDE, "reject", "Reject a run that awaits approval.", f"homeostat reject {A_RUN}", "runs"),
     Entry(

@@ -59,7 +59,7 @@ def runs_table(found: list[dict[str, Any]]) -> Table:
     """One line for each run. Ids are never cut or wrapped, so that they can be copied."""
     table = Table(box=None)
     table.add_column("run", no_wrap=True)
-    for column in ("model", "state", "created", "cause", "next"):
+    for column in ("model", "state", "created", "cause", "requested by", "answered by", "next"):
         table.add_column(column)
     for run in found:
         state = str(run["state"])
@@ -69,9 +69,17 @@ def runs_table(found: list[dict[str, Any]]) -> Table:
             f"[yellow]{state}[/]" if state in APPROVAL else state,
             str(run["created_at"])[:16].replace("T", " "),
             escape(str(run.get("cause_reason") or run.get("source") or "–")),
+            escape(str(run.get("cause_actor") or "–")),
+            escape(_answers(run) or "–"),
             "approve or reject" if state in APPROVAL else "why" if run["next_step"] else "–",
         )
     return table
+
+
+def _answers(run: dict[str, Any]) -> str:
+    """Who approved or rejected a run: `ann yes, bob no`."""
+    given = run.get("approvals") or ()
+    return ", ".join(f"{one.get('actor')} {one.get('answer')}" for one in given if isinstance(one, dict))
 
 
 def approve(

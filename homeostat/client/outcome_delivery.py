@@ -98,3 +98,13 @@ class OutcomeDelivery:
             _log.warning("%d outcomes are kept and sent later: %s", len(rows), failure.error)
         self.buffer.set_aside(rows, len(batch), is_aside=aside)
         return failure if aside and not self.buffer.count(is_aside=False) else None
+
+
+def kept_message(failure: Failure) -> str:
+    """What happens to outcomes that could not be sent."""
+    if getattr(failure.error, "status", 0) in (401, 403):
+        return (
+            f"outcomes are kept, but not accepted: {failure.error}; a client has the key that it was made with, so they are sent "
+            "only if that is accepted again: make a client with a valid key, and record them with it"
+        )
+    return f"outcomes are kept and sent later: {failure.error}"

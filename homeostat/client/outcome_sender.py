@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from homeostat.client.exchange import Call
-from homeostat.client.outcome_delivery import OutcomeDelivery
+from homeostat.client.outcome_delivery import OutcomeDelivery, kept_message
 from homeostat.client.outcomes import Outcome, OutcomeCounts
 from homeostat.client.retry import Attempts, Failure, pause_s
 from shared.errors import HomeostatError
@@ -112,5 +112,5 @@ class OutcomeSender:
             failures = failures + 1 if failure else 0
             if failure:
                 if failures == 1:
-                    _log.warning("outcomes are kept and sent later: %s", failure.error)
+                    _log.warning("%s", kept_message(failure))
                 self._closed.wait(pause_s(failures, failure, random.random()))

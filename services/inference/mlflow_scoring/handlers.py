@@ -17,6 +17,7 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.mlflow_scoring.csv_rows import read_csv
 from services.inference.mlflow_scoring.json_rows import Invocation, Row, read_invocation, rows_of
 from services.inference.models.servable import Servable
+from services.inference.models.slot import WHEN_LOADED
 from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
 from services.inference.prediction.class_scores import scores_by_label
@@ -63,7 +64,7 @@ class MlflowHandler:
         """200 if at least one model is loaded, 503 if not, for MLflow's clients."""
         if self._status.ready():
             return Response(200, b"\n")
-        document = {"error": "no model is loaded yet", "hint": "release one with `homeostat deploy`"}
+        document = {"error": "no model is loaded yet", "hint": WHEN_LOADED}
         return from_error(in_form_of(request.path, ErrorResponse(503, document)))
 
     async def version(self, request: Request) -> Response:

@@ -15,6 +15,9 @@ from typing import Generic, Protocol, TypeVar
 from shared.contracts.release import Release
 from shared.errors import InvalidRequest, NotFound, OperatorError
 
+# A server that has just started loads what is released; only a new installation has nothing to load.
+WHEN_LOADED = "retry when /health/ready is 200; if no model is released, `homeostat deploy` releases one"
+
 
 class Acquirable(Protocol):
     """What a slot needs of a servable."""
@@ -171,16 +174,13 @@ class Slots(Generic[H]):
         return next(iter(names), None)
 
     def _not_loaded(self, model: str | None) -> NotFound | OperatorError:
-        if not self._current and not self._unloaded:
-            return OperatorError(
-                "no model is loaded yet",
-                hint="release one with `homeostat deploy`, or retry when /health/ready is 200",
-            )
         if model is not None and self._is_released(model):
             return OperatorError(
                 f"model {model} is released, but not loaded yet",
                 hint="retry after a second; /status says whether its release cannot be loaded",
             )
+        if not self._current and not self._unloaded:
+            return OperatorError("no model is loaded yet", hint=WHEN_LOADED)
         return NotFound(
             f"model {str(model)[:80]!r} is not loaded",
             hint=f"loaded models: {_listed(self.names())}",

@@ -193,13 +193,14 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.get("/runs")
     def runs(model: str = "", state: str = "", limit: Limit = 100) -> Response:
-        """Runs with the source and reason of their causes, newest first, by model and state."""
+        """Runs with source, reason and actor of their causes and with their approvals, newest first, by model and state."""
         if state and state not in TRANSITIONS:
             raise InvalidRequest(
                 f"{state} is not a run state", field="state", expected=", ".join(TRANSITIONS)
             )
         found = deps.ledger.runs(model, (state,) if state else (), limit)
-        return json_response({"runs": [describe_run(run) for run in found]})
+        answers = deps.ledger.answers_of([run.run_id for run in found])
+        return json_response({"runs": [describe_run(run, answers.get(run.run_id)) for run in found]})
 
     @router.get("/runs/{run_id}")
     def run(run_id: str) -> Response:

@@ -164,13 +164,15 @@ def _runs_of(connection: Connection, models: Iterable[str]) -> dict[str, list[tu
 
 
 def _reasons(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-    """A reason per cause: the run's if it failed or was refused, else the cause's own."""
+    """A reason per cause: the run's if it failed, was refused or ended the service, else the cause's own."""
     query = (
-        select(cause.c.key, cause.c.reason, run.c.state, run.c.reason)
+        select(cause.c.key, cause.c.reason, run.c.state, run.c.reason_code, run.c.reason)
         .outerjoin(run, run.c.cause_key == cause.c.key)
         .where(cause.c.key.in_(keys))
     )
     return {
-        key: run_reason if state in ("failed", "refused") and run_reason else cause_reason
-        for key, cause_reason, state, run_reason in connection.execute(query)
+        key: run_reason
+        if run_reason and (state in ("failed", "refused") or code == SERVICE_DIED)
+        else cause_reason
+        for key, cause_reason, state, code, run_reason in connection.execute(query)
     }

@@ -225,6 +225,15 @@ class LedgerQueries:
             ).mappings()
             return [plain(row) for row in rows]
 
+    def answers_of(self, run_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Approvals and rejections of several runs by run, oldest first; a run without any is left out."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        query = select(approval).where(approval.c.run_id.in_(run_ids)).order_by(approval.c.id)
+        with reading(self._engine) as connection:
+            for row in connection.execute(query).mappings():
+                found.setdefault(str(row["run_id"]), []).append(plain(row))
+        return found
+
     def past_runs(self, model: str) -> tuple[PastRun, ...]:
         """The runs of a model, as input for the policy."""
         with reading(self._engine) as connection:

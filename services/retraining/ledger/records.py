@@ -38,7 +38,7 @@ class Run:
     """A run. `lake` and `snapshot` are set when the snapshot is taken, `version` when the model is packaged.
 
     `attempts` counts trainings, `step_starts` the starts of the current step that did not end: the service died in them.
-    `source` and `cause_reason` are those of its cause; `reason` is the decision's, later that of the run's end.
+    `source`, `cause_reason` and `cause_actor` are those of its cause; `reason` is the decision's, later that of the run's end.
     """
 
     run_id: str
@@ -66,10 +66,11 @@ class Run:
     gate_digest: str = ""
     source: str = ""
     cause_reason: str = ""
+    cause_actor: str = ""
 
     @classmethod
     def of_row(cls, row: RowMapping) -> Run:
-        """From a row of the table, joined with the gate's `result` and `digest`, and the cause's `source` and `cause_reason`."""
+        """From a row of the table, joined with the gate's `result` and `digest`, and `source`, reason and actor of the cause."""
         values = {str(name): value for name, value in row.items()}
         values["loop"] = LoopSpec.model_validate(values["loop"])
         values["gate"] = values.pop("result", None)

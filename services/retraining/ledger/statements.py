@@ -22,7 +22,14 @@ ANSWERS = select(approval.c.answer)
 # Each scheduled detector covers event time without overlap. A verdict on a window that a person chose counts as a cause only.
 EVALUATED = cause.c.verdict["detector"].as_string().in_(SCHEDULED)
 RUNS = (
-    select(run, gate.c.result, gate.c.digest, cause.c.source, cause.c.reason.label("cause_reason"))
+    select(
+        run,
+        gate.c.result,
+        gate.c.digest,
+        cause.c.source,
+        cause.c.reason.label("cause_reason"),
+        cause.c.actor.label("cause_actor"),
+    )
     .join(cause, cause.c.key == run.c.cause_key)
     .outerjoin(gate, gate.c.run_id == run.c.run_id)
 )

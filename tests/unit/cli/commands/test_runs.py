@@ -48,8 +48,11 @@ SUGGESTED = {
     "created_at": "2013-02-08T10:11:12+00:00",
     "source": "verdict",
     "cause_reason": "dest [drifted]",
+    "cause_actor": "drift",
+    "approvals": [],
 }
-FAILED = SUGGESTED | {"run_id": "run-1", "state": "failed", "cause_reason": ""}
+ANSWERED = [{"actor": "ann (local)", "answer": "yes"}, {"actor": "bob", "answer": "no"}]
+FAILED = SUGGESTED | {"run_id": "run-1", "state": "failed", "cause_reason": "", "approvals": ANSWERED}
 
 
 def list_runs(service: FakeService, home: Path, *words: str) -> Result:
@@ -62,9 +65,20 @@ def test_runs_are_listed_with_cause_and_approval(service: FakeService, tmp_path:
     assert shown.exit_code == 0, shown.output
     options = f" --home {tmp_path} --retraining-url {service.url}"
     assert service.asked == [("GET /runs?model=flights&limit=2", None)]
-    assert [re.split(" {2,}", line.strip()) for line in shown.stdout.splitlines()[1:]] == [
-        ["run-2", "flights", "suggested", "2013-02-08 10:11", "dest [drifted]", "approve or reject"],
-        ["run-1", "flights", "failed", "2013-02-08 10:11", "verdict", "why"],
+    rows = [re.split(" {2,}", line.strip()) for line in shown.stdout.splitlines()[1:]]
+    answered = "ann (local) yes, bob no"
+    assert rows == [
+        [
+            "run-2",
+            "flights",
+            "suggested",
+            "2013-02-08 10:11",
+            "dest [drifted]",
+            "drift",
+            "–",
+            "approve or reject",
+        ],
+        ["run-1", "flights", "failed", "2013-02-08 10:11", "verdict", "drift", answered, "why"],
         [f"`homeostat approve run-2{options}` starts it, `homeostat reject run-2{options}` ends it"],
     ]
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from homeostat.client.errors import RequestRefused, ServerMessage, ServerUnavailable
-from homeostat.client.outcome_delivery import BufferSettings, OutcomeDelivery
+from homeostat.client.outcome_delivery import BufferSettings, OutcomeDelivery, kept_message
 from homeostat.client.outcomes import Outcome
 from homeostat.client.retry import Failure
+from shared.errors import HomeostatError
 
 
 def delivery(*ids: str, **settings: Any) -> OutcomeDelivery:
@@ -90,3 +91,19 @@ def test_refused_early_outcome_is_dropped() -> None:
     refusal = Failure(RequestRefused(ServerMessage(404, "unknown", row=0)))
     assert ours.settle(ours.batch(1.0), refusal, 1.0) is None
     assert (ours.buffer.counts.refused, ours.buffer.counts.waiting) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ServerUnavailable("not loaded"), "outcomes are kept and sent later: not loaded"),
+        (RequestRefused(ServerMessage(500, "busy")), "outcomes are kept and sent later: busy"),
+        (
+            RequestRefused(ServerMessage(401, "the API key x has expired")),
+            "kept, but not accepted: the API key x has expired",
+        ),
+        (RequestRefused(ServerMessage(403, "x lacks the scope outcomes")), "make a client with a valid key"),
+    ],
+)
+def test_message_says_what_becomes_of_outcomes(error: HomeostatError, said: str) -> None:
+    assert said in kept_message(Failure(error))

@@ -185,3 +185,15 @@ def test_released_model_that_is_not_loaded_yet_may_be_retried() -> None:
     assert (loading.value.status, type(loading.value)) == (503, OperatorError)
     with pytest.raises(NotFound):
         slots.acquire("c")
+
+
+def test_server_that_has_just_started_says_that_models_are_loading() -> None:
+    """Before the first model is loaded, a released one is no reason to release another."""
+    slots: Slots[Held] = Slots()
+    slots.on_release(lambda model: model == "toy")
+    with pytest.raises(OperatorError, match="model toy is released, but not loaded yet"):
+        slots.acquire("toy")
+    with pytest.raises(
+        OperatorError, match=r"no model is loaded yet \(retry when /health/ready is 200; if no model"
+    ):
+        slots.acquire(None)

@@ -60,7 +60,10 @@ def test_run_has_source_and_reason_of_its_cause(open_app: Callable[..., Retraini
     run_id = app.service.controller.handle_cause(cause).run_id
     [listed] = app.get("/runs")["runs"]
     assert (listed["source"], listed["cause_reason"]) == ("verdict", "the loss rose")
+    assert (listed["cause_actor"], listed["approvals"]) == ("drift", [])
     app.post(f"/runs/{run_id}/reject", {"actor": "ann"}, 200)
+    [listed] = app.get("/runs")["runs"]
+    assert [(one["actor"], one["answer"]) for one in listed["approvals"]] == [("ann (local)", "no")]
     rejected = app.get(f"/runs/{run_id}")
     assert (rejected["cause_reason"], rejected["reason"]) == ("the loss rose", "rejected by ann (local)")
 

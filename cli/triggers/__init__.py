@@ -1,0 +1,1 @@
+"""`homeostat trigger`."""
