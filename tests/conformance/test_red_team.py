@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
+from services.drift.monitoring.lake_reader import DeltaLakeReader
+from services.drift.windows import Span
 from services.retraining.bootstrap import build
 from services.retraining.cause import Cause
+from services.retraining.run_states import ENDS
 from shared.access.installation_keys import ALERTMANAGER, key_path, read_key_text
 from shared.access.key_changes import create_key
 from shared.access.key_file import KeyFile, key_file_path
 from shared.access.scope import Scope
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, partition_of
 from shared.files import write_atomic
 from shared.messaging.record_mac import RecordMac
 from shared.messaging.verdict_attestation import attest
 from shared.models.signed_versions.key_files import record_secrets
 from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
-from tests.fakes.retraining_installation import MODEL, make_installation
+from tests.fakes.retraining_installation import MODEL, START, make_installation
 from tests.fakes.retraining_service import wait_for
 from tests.unit.services.retraining.triggers.test_webhooks import alert, alertmanager
 
@@ -192,3 +200,74 @@ def test_swapped_version_is_not_released(app: RetrainingApp, file: str) -> None:
     refused = app.client.post(f"/models/{MODEL}/deployments", json={"version": other})
     assert refused.status_code >= 400, refused.text
     assert app.served() == before
+
+
+def poison(app: RetrainingApp, first_day: int, last_day: int, share: float) -> int:
+    """Corrections, as a key with the scope `outcomes` can send: outcomes turned into their opposite. Returns how many."""
+    lake, start = app.installation.lake, START + timedelta(days=first_day)
+    honest = lake.read_joined(MODEL, start, START + timedelta(days=last_day), with_outcome=True)
+    chosen = np.random.default_rng(11).random(honest.num_rows) < share
+    rows = honest.filter(pa.array(chosen)).select(["prediction_id", "outcome", "observed_at"])
+    later = [moment + timedelta(minutes=1) for moment in rows["observed_at"].to_pylist()]
+    columns: dict[str, Any] = {
+        "prediction_id": rows["prediction_id"],
+        "value": [1.0 - value for value in rows["outcome"].to_pylist()],
+        "observed_at": later,
+        "received_at": later,
+        "writer": ["w"] * rows.num_rows,
+        "epoch": [2] * rows.num_rows,
+        "sequence": list(range(rows.num_rows)),
+        "traceparent": [""] * rows.num_rows,
+    }
+    table = pa.table({field.name: columns[field.name] for field in OUTCOME_COLUMNS}).cast(OUTCOME_COLUMNS)
+    month = pa.array([partition_of(time) for time in later])
+    write_deltalake(
+        lake.outcomes(MODEL), table.append_column("month", month), partition_by=["month"], mode="append"
+    )
+    return int(rows.num_rows)
+
+
+@pytest.fixture
+def served_well(tmp_path: Path) -> Iterator[tuple[RetrainingApp, str]]:
+    """A month of honest rows and a good champion; versions that pass the gate are released without a person."""
+    installation = make_installation(tmp_path, days=30, automation="auto", retraining={"cooldown": "0s"})
+    service = build(installation.settings, SETTINGS)
+    headers = installation.headers
+    client = TestClient(service.app, base_url="http://127.0.0.1:8003", headers=headers)
+    with client:
+        app = RetrainingApp(installation, service, client)
+        champion = app.another_version(2.0)
+        app.deploy(champion)
+        yield app, champion
+
+
+def retrained(app: RetrainingApp, champion: str) -> dict[str, Any]:
+    """The run that a verdict about the last day starts, when it has ended."""
+    cause = Cause.of_verdict(app.installation.verdict(30, version=champion))
+    return app.wait_for_state(app.service.controller.handle_cause(cause).run_id, *ENDS)
+
+
+def test_poisoned_training_rows_release_nothing(served_well: tuple[RetrainingApp, str]) -> None:
+    """30 % of the outcomes of a week, turned into their opposite: the model trained on them loses on later, honest rows."""
+    app, champion = served_well
+    assert poison(app, 15, 22, 0.3) > 200
+    run = retrained(app, champion)
+    assert run["state"] == "refused"
+    assert run["gate"]["challenger_loss"] > run["gate"]["champion_loss"]
+    assert app.served() == [champion]
+
+
+def test_poisoned_holdout_misleads_the_gate(served_well: tuple[RetrainingApp, str]) -> None:
+    """A limit that docs/security.md states: rows that the gate judges by are believed. Drift counts the contradictions."""
+    app, champion = served_well
+    corrections = poison(app, 23, 30, 0.3)
+    counted: Counter[str] = Counter()
+    reader = DeltaLakeReader(app.installation.lake, lambda _, fault, number: counted.update({fault: number}))
+    week = Span(START + timedelta(days=23), START + timedelta(days=30))
+    reader.rows(MODEL, app.installation.spec, week, generation=1)
+    assert counted["contradicting"] == corrections
+    run = retrained(app, champion)
+    assert run["state"] == "promoted"
+    assert run["gate"]["challenger_loss"] < run["gate"]["champion_loss"]
+    # Honest rows would have refused it: outcomes follow sigmoid(2x), and the champion's slope is 2.
+    assert app.served() == [champion, run["version"]]
