@@ -22,6 +22,7 @@ from services.inference.settings import InferenceSettings
 from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
+from shared.http.errors import DESCRIBED
 from shared.http.open_files import raise_file_limit
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
@@ -65,9 +66,17 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
 
     @property
     def openapi_spec(self) -> Any:
-        """BentoML's description, with our reports of tasks."""
+        """BentoML's description, with our reports of tasks and our errors."""
         spec = super().openapi_spec
         spec.components["schemas"]["TaskStatusResponse"] = TASK_REPORT
+        for path in spec.paths.values():
+            for operation in (path.get, path.post, path.put):
+                if operation is not None:
+                    # Its own routes are mappings, those of the methods are objects.
+                    responses = operation["responses"] if isinstance(operation, dict) else operation.responses
+                    for status in [one for one in responses if str(one)[0] in "45"]:  # of another form
+                        del responses[status]
+                    responses["default"] = DESCRIBED
         return spec
 
     def needs_task_db(self) -> bool:

@@ -18,6 +18,27 @@ from shared.errors import CallerError, HomeostatError, InvalidRequest, OperatorE
 from shared.observability.logs import log_unknown_error
 
 RETRY_AFTER_S: Final = 1
+# How OpenAPI documents describe every response with an error.
+DESCRIBED: Final[dict[str, Any]] = {
+    "description": "An error: what is wrong, and what to do next.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {
+                    "error": {"type": "string"},
+                    "hint": {"type": "string"},
+                    "field": {"type": "string"},
+                    "expected": {"type": "string"},
+                    "row": {"type": "integer"},
+                    "rows": {"type": "array", "items": {"type": "integer"}},
+                    "error_id": {"type": "string"},
+                },
+            }
+        }
+    },
+}
 UNKNOWN_ERROR: Final = "internal error: the log of this service has the details under this error_id"
 
 

@@ -16,7 +16,7 @@ from shared.access.route_table import RouteTable
 from shared.errors import HomeostatError, InvalidRequest
 from shared.http import health
 from shared.http.access_check import AccessCheck, Identify
-from shared.http.errors import ErrorResponse, error_response, no_route, wrong_method
+from shared.http.errors import DESCRIBED, ErrorResponse, error_response, no_route, wrong_method
 from shared.http.host_check import AllowedHosts, HostCheck
 from shared.http.refused_access import RefusedAccess
 from shared.http.responses import json_response
@@ -50,7 +50,7 @@ def make_service_app(
     routers = (health_routes(is_ready), routes)
     found = routes_of(app, *routers)
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, responses={"default": DESCRIBED})
     table = RouteTable.of(service)
     table.check_complete(found)
     # The last one added sees a request first.

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.campaign import Bounds, fuzz_services
-from tests.fuzz.findings import LOGGED, Finding, Report
+from tests.fuzz.findings import LOGGED, UNDOCUMENTED, Finding, Report
 from tests.fuzz.growth import MIB
 from tests.fuzz.installation import SHARES, logged_errors, running_services
+from tests.fuzz.openapi import DOCUMENTS, check_document
 
 SHOWN = 20
 FOLDER = Path("build/fuzz")
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=sorted(SHARES), default=list(SHARES))
+    parser.add_argument(
+        "--examples", type=int, default=100, help="requests of Schemathesis per operation and phase"
+    )
     parser.add_argument("--logs", type=Path, help="folder that the services' logs are copied to")
     options = parser.parse_args(arguments)
     # Requests may not be answered faster because nobody else computes: the services are what is examined.
@@ -50,6 +54,16 @@ def main(arguments: Sequence[str]) -> int:
             report = fuzz_services(
                 services, credentials, requests=options.requests, seed=options.seed, bounds=Bounds()
             )
+            for service in services:
+                if service.name in DOCUMENTS:
+                    checked = check_document(
+                        service, credentials[0], examples=options.examples, seed=options.seed
+                    )
+                    report.documented[service.name] = checked.requests
+                    if checked.failures:
+                        print(checked.output)
+                        detail = f"{checked.failures} answers are not as documented"
+                        report.findings.append(Finding(UNDOCUMENTED, service.name, 0, detail))
         for error, times in logged_errors(folder).items():
             name, _, text = error.partition(": ")
             report.findings.append(Finding(LOGGED, name, report.requests[name], f"{times} times {text}"))

@@ -16,7 +16,8 @@ ADMITTED = "admitted without the scope"
 ENDED = "process ended"
 GROWTH = "growth"
 LOGGED = "unknown error in a log"
-KINDS = (SERVER_ERROR, HANG, NO_ANSWER, ADMITTED, ENDED, GROWTH, LOGGED)
+UNDOCUMENTED = "not as documented"
+KINDS = (SERVER_ERROR, HANG, NO_ANSWER, ADMITTED, ENDED, GROWTH, LOGGED, UNDOCUMENTED)
 SHOWN_BYTES = 1000
 
 
@@ -55,6 +56,7 @@ class Report:
     answers: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     grown: dict[str, Held] = field(default_factory=dict)
+    documented: Counter[str] = field(default_factory=Counter)  # requests of Schemathesis
 
     @property
     def has_passed(self) -> bool:
@@ -78,6 +80,7 @@ class Report:
         return (
             f"{title}: {'passed' if self.has_passed else 'failed'} in {self.seconds:.0f} s with seed {self.seed}: "
             f"{self.requests.total()} requests ({_listed(self.requests)}); answers: {_listed(self.answers)}; "
+            f"by Schemathesis: {_listed(self.documented)}; "
             f"{', '.join(f'{found[kind]} {kind}' for kind in KINDS)}; after warm-up {self.growth()}"
         )
 

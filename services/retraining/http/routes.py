@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -133,7 +134,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
         """Leader, runs in progress, MLflow backlog, and losses of the first and the served version per model."""
         return json_response(await observing.run(deps.status))
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Metrics in Prometheus text format; also available if the ledger is not."""
 
