@@ -78,6 +78,11 @@ class FastProtocol(HttpToolsProtocol):
         """The client sends nothing more: the transport closes, and an answer that is due cannot be written."""
         stop_answering(self.cycle)
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer malformed bytes, also where the application answers the request that they belong to."""
+        stop_answering(self.cycle)
+        super().send_400_response(msg)
+
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self._hot is None:

@@ -18,7 +18,7 @@ from shared.errors import InvalidRequest, UnservableModel
 from shared.models.feature_arrays import to_arrays
 
 _READ_AT_ONCE = 1000
-# Names in a damaged file are no UTF-8.
+# Names and texts in a damaged file are no UTF-8.
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
@@ -118,7 +118,10 @@ def _values(feature: Feature, table: pa.Table) -> Any:
     if feature.nullable and pa.types.is_floating(column.type):
         # Data frames write missing numbers as NaN.
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    return column.to_pylist()
+    try:
+        return column.to_pylist()
+    except _UNREADABLE as error:  # of a text
+        raise _unreadable(error) from error
 
 
 def _unreadable(error: Exception) -> InvalidRequest:

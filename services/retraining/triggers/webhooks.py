@@ -16,6 +16,7 @@ from shared.contracts.verdict import State
 from shared.errors import InvalidRequest
 from shared.messaging.record_mac import RecordMac
 from shared.messaging.verdict_attestation import find_flaw
+from shared.validation_text import show
 
 MAX_ALERTS = 500
 VERDICT_ID = "[0-9a-f]{32}"
@@ -127,6 +128,11 @@ def _without_data(alert: object) -> str:
     return next(iter(sorted(found)), "")
 
 
+def _text(value: object) -> str:
+    """A label or annotation: Alertmanager's are text, other senders may nest anything."""
+    return value if isinstance(value, str) else show(value)
+
+
 def _alert(alert: object, place: str, caller: Caller, mac: RecordMac | None) -> Cause:
     if not isinstance(alert, dict):
         raise InvalidRequest(f"{place} is not an object", field=place, expected="an alert")
@@ -137,14 +143,16 @@ def _alert(alert: object, place: str, caller: Caller, mac: RecordMac | None) -> 
     if mac is not None:
         _check_attestation(mac, model, annotations, place)
     starts = parse_time(alert.get("startsAt"), field=f"{place}.startsAt")
-    fingerprint = alert.get("fingerprint") or "\n".join(f"{name}={labels[name]}" for name in sorted(labels))
+    fingerprint = alert.get("fingerprint") or "\n".join(
+        f"{name}={_text(labels[name])}" for name in sorted(labels)
+    )
     resolved = alert.get("status") == "resolved"
     about = None if resolved else _verdict(annotations)
-    name = str(labels.get("alertname", "alert"))
-    text = str(annotations.get("summary") or annotations.get("description") or "")
+    name = _text(labels.get("alertname", "alert"))
+    text = _text(annotations.get("summary") or annotations.get("description") or "")
     return Cause(
         key=external_key(
-            model, "alert", str(fingerprint), starts.isoformat(), "resolved" if resolved else "firing"
+            model, "alert", _text(fingerprint), starts.isoformat(), "resolved" if resolved else "firing"
         ),
         model=model,
         source="alert",

@@ -385,3 +385,11 @@ def test_client_that_sends_no_more_causes_no_error(
                 while client.recv(1 << 16):
                     pass
     assert "Exception in ASGI application" not in caplog.text
+
+
+def test_malformed_body_is_answered_once(server: SocketServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The application answers although the rest of its request has turned out to be malformed."""
+    head = b"GET /status HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for _ in range(10):
+        assert server.exchange(head + b"1\r\na\r\nzz\r\n", answers=2)[0].startswith(b"HTTP/1.1 400")
+    assert "Exception in ASGI application" not in caplog.text

@@ -109,3 +109,12 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"amount", b"amo\xdfnt"))
     with pytest.raises(InvalidRequest, match="`file` cannot be read"):
         ParquetRows(path, maximum_rows=10)
+
+
+def test_texts_that_are_no_text_are_refused() -> None:
+    damaged = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"a\x8e")]
+    )
+    colours = schema(type="category", values=["a"])
+    with pytest.raises(InvalidRequest, match="`file` cannot be read"):
+        to_batch(colours, pa.table({"x": damaged}), first_row=0)

@@ -227,3 +227,14 @@ def test_body_with_thousands_of_alerts_is_refused() -> None:
         read_triggers(alertmanager(*alerts), NOW, ADMIN)
     assert (refused.value.status, refused.value.field) == (413, "alerts")
     assert "max_alerts" in refused.value.hint
+
+
+def test_alert_with_nested_texts_is_read() -> None:
+    """Not Alertmanager's, but anybody with the scope may send it; repr follows fewer levels than the JSON parser."""
+    deep: Any = 1
+    for _ in range(1000):
+        deep = {"a": deep}
+    nested = alert(annotations={"summary": deep}, fingerprint=deep)
+    nested["labels"]["alertname"] = deep
+    [cause], _ = read_triggers(alertmanager(nested), NOW, ADMIN)
+    assert "nested too deeply to be shown" in cause.reason
