@@ -18,7 +18,7 @@ from services.drift.http.routes import Dependencies
 from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.monitoring.monitor import Monitor
-from services.drift.monitoring.references import References, StoredReferences
+from services.drift.monitoring.references import StoredReferences
 from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.settings import DriftSettings
 from services.drift.stream.stream_profile import StreamProfile
@@ -26,6 +26,7 @@ from services.drift.stream_monitor.confirmation import Confirmation
 from services.drift.stream_monitor.examiner import Examiner
 from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
+from services.drift.stream_monitor.preparation import ProfilePreparation
 from services.drift.stream_monitor.profiles import Profiles, stream_budget
 from services.drift.stream_monitor.stream_monitor import StreamMonitor, log_mismatch
 from services.drift.stream_monitor.stream_state import StreamState
@@ -64,6 +65,8 @@ class StreamDetection:
     monitor: StreamMonitor
     examiner: Examiner
     pending: PendingSuspicions
+    preparation: ProfilePreparation
+    profiles: Profiles
 
 
 @dataclass
@@ -89,10 +92,11 @@ class Drift:
             ("publisher", self._publish),
         ]
         if self.stream is not None:
-            monitor, examiner = self.stream.monitor, self.stream.examiner
+            stream = self.stream
             targets += [
-                ("stream", lambda: self._restart_on_error(monitor.run)),
-                ("examiner", lambda: self._restart_on_error(examiner.run)),
+                ("profiles", lambda: stream.preparation.run(stream.profiles, self._stop)),
+                ("stream", lambda: self._restart_on_error(stream.monitor.run)),
+                ("examiner", lambda: self._restart_on_error(stream.examiner.run)),
             ]
         for name, target in targets:
             thread = Thread(target=target, name=name, daemon=True)
@@ -105,6 +109,7 @@ class Drift:
         self.publisher.notify()
         if self.stream is not None:
             self.stream.pending.added.set()
+            self.stream.preparation.end()
         for thread in self._threads:
             thread.join(timeout=15)
         if self.stream is not None:
@@ -143,7 +148,13 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     watch_certificate(metrics.registry, certificate)
     verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite")
     store = open_model_store(shared.model_store_url, keys)
-    references = StoredReferences(store, shared.home / "drift" / "versions", keys.verifying)
+    preparation = ProfilePreparation() if settings.stream else None
+    references = StoredReferences(
+        store,
+        shared.home / "drift" / "versions",
+        keys.verifying,
+        preparation.add if preparation is not None else lambda *_: None,
+    )
     lake_reader = DeltaLakeReader(Lake(shared.lake_url), metrics.outcome_faults)
     evidently = EvidentlyAdapter()
     producer = AuthenticatingProducer(
@@ -166,7 +177,8 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         on_evaluation=state_changes.annotate,
     )
     stream = None
-    if settings.stream:
+    if preparation is not None:
+        profiles = Profiles(references, lambda one: StreamProfile.of(one, stream_budget(one)))
         pending, stream_metrics = PendingSuspicions(), StreamMetrics(metrics.registry)
         examiner = Examiner(
             pending,
@@ -178,7 +190,11 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
             on_verdict=state_changes.annotate,
         )
         stream = StreamDetection(
-            _stream_monitor(shared, settings, keys, references, pending, stream_metrics), examiner, pending
+            _stream_monitor(shared, settings, keys, profiles, pending, stream_metrics),
+            examiner,
+            pending,
+            preparation,
+            profiles,
         )
     monitor = Monitor(
         references=references,
@@ -213,14 +229,13 @@ def _stream_monitor(
     shared: HomeostatSettings,
     settings: DriftSettings,
     keys: Keys,
-    references: References,
+    profiles: Profiles,
     pending: PendingSuspicions,
     metrics: StreamMetrics,
 ) -> StreamMonitor:
     reader = KafkaTopicReader(
         shared.kafka, PREDICTIONS.name, "homeostat-drift-stream", security=kafka_security(KafkaSettings())
     )
-    profiles = Profiles(references, lambda one: StreamProfile.of(one, stream_budget(one)))
     return StreamMonitor(
         reader,
         StreamState(profiles, settings.stream_generations, log_mismatch),

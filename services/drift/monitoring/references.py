@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -44,9 +45,17 @@ class References(Protocol):
 
 
 class StoredReferences:
-    """References from the model store, with verified copies below `folder`."""
+    """References from the model store, with verified copies below `folder`. `on_fetch` receives model and version of each that
+    was fetched; it must not block."""
 
-    def __init__(self, store: ModelStore, folder: Path, verifying_key: Path) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        folder: Path,
+        verifying_key: Path,
+        on_fetch: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
+        self._on_fetch = on_fetch
         self._store = store
         self._folder = folder
         self._verifying_key = verifying_key
@@ -78,6 +87,7 @@ class StoredReferences:
                 self._ready[(model, version)] = ready
                 while len(self._ready) > KEPT_IN_MEMORY:
                     self._ready.popitem(last=False)
+                self._on_fetch(model, version)
             self._ready.move_to_end((model, version))
             return ready
 

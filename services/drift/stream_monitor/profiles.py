@@ -1,10 +1,15 @@
-"""The profile of the version that answered a row; a row without a released reference is told apart at almost no cost."""
+"""The profile of the version that answered a row; a row without a released reference is told apart at almost no cost.
+
+A profile takes seconds, because its thresholds are simulated. It is made when a version is released, before its first rows come;
+a row that comes before it is ready waits for it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from threading import Lock
 from typing import Literal
 
 from services.drift.evaluation.reference_profile import Reference
@@ -20,7 +25,7 @@ Reason = Literal["unknown_model", "unknown_release", "no_reference"]
 RETRY_SECONDS = 10.0
 # The same for the list of models; a new one has rows soon after its first release.
 MODELS_SECONDS = 2.0
-KEPT_PROFILES = 8
+KEPT_PROFILES = 16
 KEPT_MISSES = 1024
 # Of the budget of a model; the windows have the rest.
 STREAM_SHARE = 0.25
@@ -40,7 +45,7 @@ class NotWatched(Exception):
 
 
 class Profiles:
-    """Profiles by model and version. `make`: of a reference. Not thread-safe."""
+    """Profiles by model and version. `make`: of a reference. `get` is for one thread; `prepare` may run in another."""
 
     def __init__(
         self,
@@ -54,6 +59,8 @@ class Profiles:
         self._models: frozenset[str] = frozenset()
         self._models_read = -MODELS_SECONDS
         self._ready: OrderedDict[tuple[str, str], StreamProfile] = OrderedDict()
+        self._lock = Lock()
+        self._making: dict[tuple[str, str], Lock] = {}
         self._misses: OrderedDict[tuple[str, int, str], tuple[float, Reason]] = OrderedDict()
 
     def get(self, model: str, generation: int, version: str) -> StreamProfile:
@@ -79,29 +86,52 @@ class Profiles:
             self._misses.popitem(last=False)
         raise NotWatched(reason)
 
+    def prepare(self, model: str, version: str) -> None:
+        """Make the profile of the version that is served now, unless it is ready. Raises HomeostatError."""
+        release = self._references.latest_release(model)
+        if release is not None and release.version == version:
+            self._profile(model, version)
+
     def _load(self, model: str, generation: int, version: str) -> StreamProfile:
         if self._references.release(model, generation).version != version:
             raise NotFound(f"release {generation} of {model} is of another version")
-        profile = self._ready.get((model, version))
-        if profile is None:
-            reference = self._references.get(model, version)
-            minimum = reference.loop.drift.window.minimum_rows
-            if len(reference.rows) < minimum:
-                raise NotFound(f"the reference has {len(reference.rows)} rows, fewer than {minimum}")
-            begun = time.perf_counter()
-            profile = self._make(reference)
-            _log.info(
-                "stream_profile_ready",
-                model=model,
-                version=version[:12],
-                columns=len(profile.layout.columns),
-                tile_seconds=profile.tile_seconds,
-                seconds=round(time.perf_counter() - begun, 2),
-            )
-            self._ready[model, version] = profile
-            while len(self._ready) > KEPT_PROFILES:
-                self._ready.popitem(last=False)
-        self._ready.move_to_end((model, version))
+        return self._profile(model, version)
+
+    def _profile(self, model: str, version: str) -> StreamProfile:
+        key = (model, version)
+        with self._lock:
+            making = self._making.setdefault(key, Lock())
+        try:
+            with making:
+                with self._lock:
+                    profile = self._ready.get(key)
+                if profile is None:
+                    profile = self._make_profile(model, version)
+                with self._lock:
+                    self._ready[key] = profile
+                    self._ready.move_to_end(key)
+                    while len(self._ready) > KEPT_PROFILES:
+                        self._ready.popitem(last=False)
+                return profile
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
+
+    def _make_profile(self, model: str, version: str) -> StreamProfile:
+        reference = self._references.get(model, version)
+        minimum = reference.loop.drift.window.minimum_rows
+        if len(reference.rows) < minimum:
+            raise NotFound(f"the reference has {len(reference.rows)} rows, fewer than {minimum}")
+        begun = time.perf_counter()
+        profile = self._make(reference)
+        _log.info(
+            "stream_profile_ready",
+            model=model,
+            version=version[:12],
+            columns=len(profile.layout.columns),
+            tile_seconds=profile.tile_seconds,
+            seconds=round(time.perf_counter() - begun, 2),
+        )
         return profile
 
     def _is_released(self, model: str) -> bool:

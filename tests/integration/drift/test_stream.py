@@ -13,6 +13,7 @@ from kafka import KafkaProducer
 from local_stack.kafka.broker import Broker
 from shared.contracts.manifest import Manifest
 from shared.contracts.topics import PREDICTIONS
+from shared.contracts.verdict import SCHEDULED
 from shared.messaging.record_mac import RecordMac
 from shared.models.signed_versions.key_files import record_secrets
 from tests.fakes.prediction_stream import PredictionStream
@@ -178,3 +179,18 @@ def test_refused_records_change_nothing_and_stop_nothing(
         "unauthenticated": 2, "undecodable": 1, "unknown_model": 1, "counted": 1
     }  # fmt: skip
     assert drift.metrics()['homeostat_drift_stream_rows_total{model="attacked"}'] == 100
+
+
+def test_switched_off_the_windows_are_evaluated_all_the_same(
+    world: World, kafka_broker: Broker, start: Start, feeds: Any
+) -> None:
+    feed = feeds("off")
+    (world.keys.prediction_log).unlink()  # nothing of it is needed
+    drift = start(kafka_broker.bootstrap, HOMEOSTAT_DRIFT_STREAM="false")
+    broken = ordinary(1000, 3)
+    broken["x"] = [None] * 1000
+    feed.send(broken)
+    verdict = published(kafka_broker, "off", 1)[0][0]
+    assert (verdict.state, verdict.top_drifted_features) == ("data_fault", ("x",))
+    assert verdict.detector in SCHEDULED
+    assert not any("drift_stream" in series for series in drift.metrics())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from services.drift.evaluation.reference_profile import Reference
+from services.drift.stream.stream_profile import StreamProfile
 from services.drift.stream_monitor import profiles as profiles_module
+from services.drift.stream_monitor.preparation import ProfilePreparation
 from services.drift.stream_monitor.profiles import MODELS_SECONDS, RETRY_SECONDS, NotWatched, Profiles
 from shared.contracts.release import Release
 from shared.errors import DependencyUnavailable, NotFound
@@ -39,7 +43,7 @@ class MemoryReferences:
         )  # fmt: skip
 
     def latest_release(self, model: str) -> Release | None:
-        raise AssertionError("only releases that answered are looked up")
+        return self.release(model, len(self.logs[model]))
 
     def get(self, model: str, version: str) -> Any:
         self.asked.append("reference")
@@ -102,3 +106,40 @@ def test_misses_in_memory_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPa
     for generation in range(2, 100):
         bench.reason("toy", generation)
     assert len(bench.profiles._misses) == 10
+
+
+def test_row_waits_for_a_profile_that_is_being_prepared(bench: Bench) -> None:
+    made, begun, finish = [], Event(), Event()
+
+    def make(_: Reference) -> StreamProfile:
+        made.append("profile")
+        begun.set()
+        assert finish.wait(10)
+        return profile()
+
+    profiles = Profiles(bench.references, make)
+    preparation = ProfilePreparation()
+    preparation.add("toy", VERSION)
+    preparer = Thread(target=preparation.run, args=(profiles, Event()))
+    preparer.start()
+    assert begun.wait(10)
+    found: list[StreamProfile] = []
+    reader = Thread(target=lambda: found.append(profiles.get("toy", 1, VERSION)))
+    reader.start()
+    assert found == []
+    finish.set()
+    preparation.end()
+    for thread in (preparer, reader):
+        thread.join(10)
+    assert (found, made) == ([profile()], ["profile"])
+
+
+def test_only_the_version_that_is_served_is_prepared(bench: Bench) -> None:
+    bench.references.logs["toy"].append("b" * 64)
+    bench.profiles.prepare("toy", VERSION)
+    assert "reference" not in bench.references.asked
+    preparation = ProfilePreparation()
+    bench.references.down = True
+    preparation.add("toy", "b" * 64)
+    preparation.end()
+    preparation.run(bench.profiles, Event())
