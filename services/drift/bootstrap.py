@@ -27,9 +27,10 @@ from services.drift.stream_monitor.examiner import Examiner
 from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
 from services.drift.stream_monitor.preparation import ProfilePreparation
-from services.drift.stream_monitor.profiles import Profiles, stream_budget
+from services.drift.stream_monitor.profiles import Profiles
 from services.drift.stream_monitor.stream_monitor import StreamMonitor, log_mismatch
 from services.drift.stream_monitor.stream_state import StreamState
+from services.drift.thresholds.alarm_budget import stream_budget
 from services.drift.verdicts.kafka_topic import KafkaVerdicts
 from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import StateChanges
@@ -178,7 +179,10 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     )
     stream = None
     if preparation is not None:
-        profiles = Profiles(references, lambda one: StreamProfile.of(one, stream_budget(one)))
+        profiles = Profiles(
+            references,
+            lambda one: StreamProfile.of(one, stream_budget(one.loop.drift.false_alarms_per_30_days)),
+        )
         pending, stream_metrics = PendingSuspicions(), StreamMetrics(metrics.registry)
         examiner = Examiner(
             pending,

@@ -27,13 +27,6 @@ RETRY_SECONDS = 10.0
 MODELS_SECONDS = 2.0
 KEPT_PROFILES = 16
 KEPT_MISSES = 1024
-# Of the budget of a model; the windows have the rest.
-STREAM_SHARE = 0.25
-
-
-def stream_budget(reference: Reference) -> float:
-    """False alarms per 30 days that all stream detectors of a model may raise together."""
-    return STREAM_SHARE * reference.loop.drift.false_alarms_per_30_days
 
 
 class NotWatched(Exception):

@@ -7,7 +7,7 @@ from services.drift.stream.statistics.bursts import BURSTS
 from services.drift.stream.tiles import Tile
 from services.drift.stream_monitor.generation_stream import GenerationStream
 from services.drift.stream_monitor.metrics import StreamMetrics
-from services.drift.stream_monitor.profiles import stream_budget
+from services.drift.thresholds.alarm_budget import stream_budget
 
 
 def report(stream: GenerationStream, metrics: StreamMetrics) -> None:
@@ -18,9 +18,14 @@ def report(stream: GenerationStream, metrics: StreamMetrics) -> None:
     if new.late or new.left_out:
         metrics.late(stream.model, new.late - new.left_out, new.left_out)
     if new.tiles and stream.newest_tile is not None:
+        budget = stream_budget(stream.profile.layout.reference.loop.drift.false_alarms_per_30_days)
         metrics.tiles(
             stream.model,
-            new.tiles * tile_rate(stream_budget(stream.profile.layout.reference), stream.profile.tile),
+            new.tiles
+            * tile_rate(
+                stream_budget(stream.profile.layout.reference.loop.drift.false_alarms_per_30_days),
+                stream.profile.tile,
+            ),
             _by_signal(stream),
             _faulty_shares(stream.newest_tile),
         )
