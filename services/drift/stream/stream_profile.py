@@ -12,11 +12,12 @@ import numpy.typing as npt
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.stream.calibration.clustering import burst_variance, category_variance
 from services.drift.stream.calibration.cycles import Cycles, find_cycles
+from services.drift.stream.calibration.level_adjustment import LevelAdjustment
 from services.drift.stream.calibration.reference_series import (
     ROWS_PER_TILE,
     reference_series,
 )
-from services.drift.stream.calibration.serial import LevelAdjustment, serial_model
+from services.drift.stream.calibration.serial import serial_model
 from services.drift.stream.calibration.simulation import (
     Surrogate,
     effective_categories,

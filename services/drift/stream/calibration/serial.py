@@ -7,8 +7,8 @@ estimated mean are too small by the variance of that mean, which is added (Kenda
 
     D = noise + signal (1 + decay)/(1 - decay)          per row, relative to independent rows
 
-Where the reference shows no correlation, D is 1. A signal in the location makes the spread around the overall mean vary from tile
-to tile, with a long tail; then the spread around the tile's own mean is taken. Estimates of D vary between columns; they are
+Where the reference shows no correlation, D is 1. Where the location has a signal, the spread is that around the tile's own mean
+(`level_adjustment.py`). Estimates of D vary between columns; they are
 pulled towards their mean by an inverse gamma prior whose strength is estimated from that variation, which also gives the degrees
 of freedom (Smyth 2004).
 """
@@ -18,8 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from services.drift.stream.calibration.cycles import Cycles
+from services.drift.stream.calibration.level_adjustment import LevelAdjustment, level_adjustment, unadjusted
 from services.drift.stream.calibration.reference_series import ReferenceSeries
 from services.drift.stream.statistics.cusum import Dependence
 from services.drift.stream.statistics.scores import Floats, Scores
@@ -28,22 +30,6 @@ MINIMUM_TILES = 16
 # Standard errors of a first autocorrelation that count as correlation: of all columns together, and of one.
 SIGNIFICANT_MEAN, SIGNIFICANT_ONE = 3.0, 4.5
 MINIMUM_DECAY, MAXIMUM_DECAY = 0.05, 0.995
-
-
-@dataclass(frozen=True, eq=False)
-class LevelAdjustment:
-    """The spread around the tile's own mean: the sum less `weight` (X²/n - 1) and `mean` per row; (columns,), 0: unchanged."""
-
-    weight: Floats
-    mean: Floats
-
-    def adjust(self, sums: Floats, rows: Floats) -> Floats:
-        """Sums of scores, (..., columns, 2), with the spread adjusted."""
-        if not self.weight.any():
-            return sums
-        between = np.where(rows > 0, sums[..., 0] ** 2 / np.maximum(1.0, rows) - 1, 0.0)
-        spread = sums[..., 1] - self.weight * between - self.mean * rows
-        return np.stack([sums[..., 0], spread], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,18 +58,18 @@ def serial_model(series: ReferenceSeries, cycles: Cycles, scores: Scores) -> Ser
     noise = np.clip(1 - cycles.variance, 0.05, 1.0)
     free = Dependence(noise.copy(), np.full((columns, 2), np.inf))
     tile_rows = float(series.rows.mean()) if series.rows.size else 1.0
-    unadjusted = LevelAdjustment(np.zeros(columns), np.zeros(columns))
-    none = SerialModel(np.zeros(2), np.zeros((columns, 2)), noise, tile_rows, free, unadjusted)
+    none = SerialModel(np.zeros(2), np.zeros((columns, 2)), noise, tile_rows, free, unadjusted(columns))
     if series.tiles < MINIMUM_TILES or columns == 0:
         return none
-    adjusted = _residual(series.sums - series.rows[..., None] * cycles.mean(series.middle), series.rows)
-    level = _level_adjustment(adjusted[:, :, 0], series, scores, cycles)
     sums = series.sums - series.rows[..., None] * cycles.mean(series.middle)
+    found = _signal(_residual(sums, series.rows)[:, :, 0])
+    slow = np.zeros(columns, bool) if found is None else (found[1] > 0) & scores.usable.all(axis=1)
+    level = level_adjustment(sums, series.rows, np.where(slow, 1 / scores.square_scale, 0.0))
     residual = _residual(level.adjust(sums, series.rows), series.rows)
     around_tile = level.weight > 0
     if around_tile.any():
-        # The spread within tiles varies less than that of all rows; a column alone would not tell by how much.
-        noise[around_tile, 1] = residual[:, around_tile, 1].var()
+        for column in np.flatnonzero(around_tile):
+            noise[column, 1] = _largest_variance(residual[:, column, 1], residual[:, column, 0])
     decay, signal = np.zeros(2), np.zeros((columns, 2))
     variance, degrees = noise.copy(), np.full((columns, 2), np.inf)
     for kind in range(2):
@@ -102,22 +88,46 @@ def serial_model(series: ReferenceSeries, cycles: Cycles, scores: Scores) -> Ser
         scale = variance[:, kind] / long_run
         noise[:, kind] *= scale
         signal[:, kind] *= scale
+    if around_tile.any():
+        _add_square_signal(residual[:, around_tile, 1], around_tile, decay, signal, noise, variance, degrees)
     dependence = Dependence(variance, degrees)
     return SerialModel(decay, signal, noise, tile_rows, dependence, level)
 
 
-def _level_adjustment(
-    location: Floats, series: ReferenceSeries, scores: Scores, cycles: Cycles
-) -> LevelAdjustment:
-    none = np.zeros(location.shape[1])
-    found = _signal(location)
-    if found is None:
-        return LevelAdjustment(none, none)
-    weight = np.where((found[1] > 0) & scores.usable.all(axis=1), 1 / scores.square_scale, 0.0)
-    sums = series.sums - series.rows[..., None] * cycles.mean(series.middle)
-    spread = LevelAdjustment(weight, none).adjust(sums, series.rows)[..., 1]
-    mean = spread.sum(axis=0) / np.maximum(1.0, series.rows.sum(axis=0))
-    return LevelAdjustment(weight, np.where(weight > 0, mean, 0.0))
+def _add_square_signal(
+    spread: Floats,
+    around_tile: npt.NDArray[np.bool_],
+    decay: Floats,
+    signal: Floats,
+    noise: Floats,
+    variance: Floats,
+    degrees: Floats,
+) -> None:
+    """The spread within tiles, where it depends on the location's signal: it decays with the square of that signal's decay.
+
+    It is too weak to be seen in one lag, but lasts. Its long-run variance is that of the means of long blocks (batch means:
+    Schmeiser 1982), of all columns together.
+    """
+    square = float(decay[0]) ** 2
+    length = int(np.clip(np.ceil(8 / (1 - square)), 4, max(4, spread.shape[0] // 8)))
+    blocks = spread.shape[0] // length
+    if blocks < 4:
+        return
+    means = spread[-blocks * length :].reshape(blocks, length, -1).sum(axis=1) / np.sqrt(length)
+    freedom = (blocks - 1) * spread.shape[1]
+    own, long_run = float(noise[around_tile, 1].mean()), float(means.var(axis=0, ddof=1).mean())
+    if long_run < own * (1 + 2 * np.sqrt(2 / freedom)):
+        return
+    decay[1] = square
+    signal[around_tile, 1] = (long_run - own) * (1 - square) / (2 * square)
+    noise[around_tile, 1] = np.maximum(0.1, own - signal[around_tile, 1])
+    variance[around_tile, 1], degrees[around_tile, 1] = long_run, freedom
+
+
+def _largest_variance(spread: Floats, location: Floats) -> float:
+    """Variance of the spread in that third of the tiles, by location, where it is largest: rows near the last bins vary less."""
+    thirds = np.array_split(spread[np.argsort(location, kind="stable")], 3)
+    return float(max(third.var() for third in thirds))
 
 
 def _residual(sums: Floats, rows: Floats) -> Floats:

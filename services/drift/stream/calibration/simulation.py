@@ -7,7 +7,7 @@ often enough for a few seconds of simulation, and holds at the high one, which w
 
 A simulated stream is a version's life: its reference has an error of its own, drawn once per stream, and its tiles are
 - independent rows: sums of rows drawn from the reference (bootstrap: Efron 1979), skewed and discrete as they are;
-- serially correlated rows: the autoregression of `serial.py`, with the reference's correlation between columns;
+- serially correlated rows: the same with the slow signal of `serial.py`, correlated between columns as the reference's tiles;
 - categories: multinomial, with shares drawn from their posterior given the reference.
 """
 
@@ -78,17 +78,14 @@ class Surrogate:
 
     def tile(self, signal: Floats) -> tuple[Floats, Floats]:
         """Sums of a tile, and the signal of the next, which starts with zeros."""
-        rows = self.serial.tile_rows
+        drawn = self.pool[self.random.integers(0, self.pool.shape[0], self.streams)]
+        sums = drawn * np.sqrt(self.serial.noise)
         if not self.serial.correlated:
-            drawn = self.pool[self.random.integers(0, self.pool.shape[0], self.streams)]
-            return drawn * np.sqrt(self.serial.noise), signal
-        shape = (self.streams, self.pool.shape[1], 2)
+            return sums, signal
         decay = self.serial.decay
-        noise = self.random.normal(size=(self.streams, self.factor.shape[0])) @ self.factor.T
         pushed = self.random.normal(size=(self.streams, self.factor.shape[0])) @ self.signal_factor.T
-        signal = decay * signal + np.sqrt(1 - decay**2) * pushed.reshape(shape)
-        total = np.sqrt(self.serial.noise) * noise.reshape(shape) + np.sqrt(self.serial.signal) * signal
-        return total * np.sqrt(rows), signal
+        signal = decay * signal + np.sqrt(1 - decay**2) * pushed.reshape(sums.shape)
+        return sums + np.sqrt(self.serial.signal * self.serial.tile_rows) * signal, signal
 
 
 def surrogate(
@@ -111,6 +108,8 @@ def surrogate(
             pool[:, place, kind] = value[drawn].sum(axis=1)
             each[:, place, kind] = value[sample]
     factor = _factor(each.reshape(sample.size, -1))
+    pool = serial.level.adjust(pool, np.full(pool.shape[:2], float(rows)))
+    pool -= pool.mean(axis=0)
     # A signal's columns are correlated as the tiles' sums are.
     sums = (series.sums / np.sqrt(np.maximum(1.0, series.rows))[..., None]).reshape(series.tiles, -1)
     signal_factor = _factor(sums) if serial.correlated else factor

@@ -5,7 +5,7 @@ import pytest
 
 from services.drift.stream.calibration.cycles import find_cycles
 from services.drift.stream.calibration.reference_series import ReferenceSeries
-from services.drift.stream.calibration.serial import LevelAdjustment, SerialModel, serial_model
+from services.drift.stream.calibration.serial import SerialModel, serial_model
 from services.drift.stream.statistics.scores import Scores
 
 
@@ -62,12 +62,3 @@ def test_short_reference_is_more_uncertain() -> None:
 
 def test_few_tiles_show_no_correlation() -> None:
     assert not model(10, 0.9, 0.9).correlated
-
-
-def test_spread_around_the_own_mean_ignores_the_level() -> None:
-    adjustment = LevelAdjustment(np.array([0.7]), np.array([0.0]))
-    rows = np.array([50.0])
-    # Fifty rows, all two standard deviations up: the square of their sum is all there is.
-    sums = np.array([[100.0, 0.7 * (200 - 1)]])
-    assert adjustment.adjust(sums, rows)[0].tolist() == pytest.approx([100.0, 0.0])
-    assert LevelAdjustment(np.zeros(1), np.zeros(1)).adjust(sums, rows) is sums
