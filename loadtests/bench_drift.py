@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from loadtests.drift import errors
 from loadtests.drift.budget import HIGHEST, LOWEST, measure_budget
 from loadtests.drift.cost import (
     MAXIMUM_CHECK_SECONDS,
@@ -49,7 +50,7 @@ def main() -> int:
     """Measure, print, and say whether the bars hold."""
     short = "--short" in sys.argv[1:]
     size = SHORT if short else LONG
-    missed = [*_budget(size, short), *_delays(size), *_faults(size), *_cost()]
+    missed = [*_budget(size, short), *_delays(size), *_faults(size), *_errors(size), *_cost()]
     for line in measure_river():
         print(line)
     print(measure_window_evaluation())
@@ -115,6 +116,27 @@ def _faults(size: Size) -> list[str]:
         print(f"  {found.fault:20s} {found.within:6.1%} {found.named:6.1%}  {dict(found.methods)}")
         if not found.holds:
             missed.append(found.fault)
+    return missed
+
+
+def _errors(size: Size) -> list[str]:
+    false = errors.count_false_alarms()
+    print(
+        f"error rate 10 %, one false alarm per 10^6 labelled rows at most: {false} in {errors.CLEAN_ROWS} rows without a change"
+    )
+    missed = (
+        ["false alarms of the error detector"]
+        if false > errors.CLEAN_ROWS / errors.ROWS_BETWEEN_ALARMS
+        else []
+    )
+    for rate, most in errors.MAXIMUM_ROWS.items():
+        found = errors.measure_errors(rate, runs=10 * size.runs)
+        print(
+            f"  to {rate:.0%}: median {found.rows:.0f} labelled rows (at most {most:.0f}), {found.runs} runs",
+            flush=True,
+        )
+        if not found.rows <= most:
+            missed.append(f"error rate {rate:.0%}: {found.rows:.0f} rows")
     return missed
 
 

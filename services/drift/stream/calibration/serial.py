@@ -68,8 +68,7 @@ def serial_model(series: ReferenceSeries, cycles: Cycles, scores: Scores) -> Ser
     residual = _residual(level.adjust(sums, series.rows), series.rows)
     around_tile = level.weight > 0
     if around_tile.any():
-        for column in np.flatnonzero(around_tile):
-            noise[column, 1] = _largest_variance(residual[:, column, 1], residual[:, column, 0])
+        noise[around_tile, 1] = _largest_variance(residual[:, around_tile, 1], residual[:, around_tile, 0])
     decay, signal = np.zeros(2), np.zeros((columns, 2))
     variance, degrees = noise.copy(), np.full((columns, 2), np.inf)
     for kind in range(2):
@@ -124,10 +123,17 @@ def _add_square_signal(
     variance[around_tile, 1], degrees[around_tile, 1] = long_run, freedom
 
 
-def _largest_variance(spread: Floats, location: Floats) -> float:
-    """Variance of the spread in that third of the tiles, by location, where it is largest: rows near the last bins vary less."""
-    thirds = np.array_split(spread[np.argsort(location, kind="stable")], 3)
-    return float(max(third.var() for third in thirds))
+def _largest_variance(spread: Floats, location: Floats) -> Floats:
+    """Variance of the spread of each column where it is largest: rows near the outermost bins vary less than others.
+
+    Tiles are put into fifths by their location. By how much the variance of one of them is larger is averaged over all columns.
+    """
+    order = np.argsort(location, axis=0, kind="stable")
+    fifths = np.array_split(np.take_along_axis(spread, order, axis=0), 5)
+    overall = spread.var(axis=0)
+    ratios = [float((fifth.var(axis=0) / np.maximum(overall, 1e-12)).mean()) for fifth in fifths]
+    result: Floats = overall * max(ratios)
+    return result
 
 
 def _residual(sums: Floats, rows: Floats) -> Floats:
