@@ -21,11 +21,7 @@ def report(stream: GenerationStream, metrics: StreamMetrics) -> None:
         budget = stream_budget(stream.profile.layout.reference.loop.drift.false_alarms_per_30_days)
         metrics.tiles(
             stream.model,
-            new.tiles
-            * tile_rate(
-                stream_budget(stream.profile.layout.reference.loop.drift.false_alarms_per_30_days),
-                stream.profile.tile,
-            ),
+            new.tiles * tile_rate(budget, stream.profile.tile),
             _by_signal(stream),
             _faulty_shares(stream.newest_tile),
         )

@@ -11,7 +11,8 @@ MONTH = timedelta(days=30)
 # the rest, also where stream detection is off, so that their thresholds do not depend on it.
 STREAM_SHARE = 0.25
 
-# Shares of the windows' part. Performance, a single score, gets a large one: only it shows a changed relation of inputs and outcome.
+# Shares of the windows' part. Performance, a single score, gets a large one: only it shows a changed relation of inputs and
+# outcome.
 FEATURE_SHARE = 0.4
 PREDICTION_SHARE = 0.2
 PERFORMANCE_SHARE = 0.3
