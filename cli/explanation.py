@@ -44,7 +44,24 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
         run = chain.get("run") or {}
         return f"Run {name} of {run.get('model', 'its model')} is in state {run.get('state', 'unknown')}."
     cause = chain.get("cause") or {}
-    return f"Cause {name} concerns {cause.get('model', 'a model')}."
+    return f"Cause {name} concerns {cause.get('model', 'a model')}.{_judged(cause)}{_revisions(cause)}"
+
+
+def _judged(cause: dict[str, Any]) -> str:
+    """What a verdict judged, and until when."""
+    detector = str((cause.get("verdict") or {}).get("detector") or "")
+    subject = {"inputs": "inputs", "performance": "performance"}.get(detector)
+    if subject is None or not cause.get("window_end"):
+        return ""
+    return f" It is the verdict {cause.get('state')} on the {subject} of the window until {_time(cause['window_end'])}."
+
+
+def _revisions(cause: dict[str, Any]) -> str:
+    changes = [
+        f"from {one.get('state_before')} to {one.get('state')} (revision {one.get('revision')})"
+        for one in cause.get("revisions") or ()
+    ]
+    return f" Late or corrected outcomes changed it {', then '.join(changes)}." if changes else ""
 
 
 def _outcome(row: dict[str, Any]) -> str:

@@ -21,6 +21,8 @@ NEWEST_VERDICTS = 200
 class ModelOverview:
     """One model; text is empty and a loss None where nothing is known.
 
+    `state` is the worst of `inputs` and `performance`, the states of drift's two clocks; a model without a loss has no
+    `performance`. `outcomes` says in words how many outcomes arrived, and how late.
     `verdict` is the last one about a window with rows, which `verdict_generation` answered; `empty_until` is the end of the
     last window after it, if that had none.
     Losses are retraining's comparison on the last scheduled window; without one, `served_loss` is that of the verdict.
@@ -37,6 +39,10 @@ class ModelOverview:
     metric: str = ""
     empty_until: str = ""
     verdict_generation: int = 0
+    state: str = ""
+    inputs: str = ""
+    performance: str = ""
+    outcomes: str = ""
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
@@ -71,36 +77,44 @@ def read_overview(where: Addresses) -> Overview:
         ("inference", "/status.json", "models"),
         ("drift", f"/verdicts?limit={NEWEST_VERDICTS}", "verdicts"),
         ("retraining", "/status", "models"),
+        ("drift", "/status", "models"),
         ("retraining", "/decisions?limit=1", "unacknowledged"),
         # By state: many newer runs would hide those that wait.
         *(("retraining", f"/runs?state={state}", "runs") for state in APPROVAL),
     ]
     with ThreadPoolExecutor(max_workers=len(requests)) as pool:
         found = list(pool.map(lambda request: _read(where, *request), requests))
-    problems = {
-        request[0]: answer for request, answer in zip(requests, found, strict=True) if isinstance(answer, str)
-    }
+    problems: dict[str, str] = {}
+    for request, answer in zip(requests, found, strict=True):
+        if isinstance(answer, str):
+            problems.setdefault(request[0], answer)
     lists = [[] if isinstance(answer, str) else answer for answer in found]
-    waiting = [run for runs in lists[4:] for run in runs]
+    waiting = [run for runs in lists[5:] for run in runs]
     return Overview(
-        models=merge(*lists[:3]),
+        models=merge(*lists[:4]),
         waiting_runs=tuple(sorted(waiting, key=lambda run: str(run.get("created_at")), reverse=True)),
-        unacknowledged=tuple(lists[3]),
+        unacknowledged=tuple(lists[4]),
         problems=problems,
     )
 
 
 def merge(
-    served: list[dict[str, Any]], verdicts: list[dict[str, Any]], compared: list[dict[str, Any]]
+    served: list[dict[str, Any]],
+    verdicts: list[dict[str, Any]],
+    compared: list[dict[str, Any]],
+    monitored: list[dict[str, Any]],
 ) -> tuple[ModelOverview, ...]:
     """One record per served model; `verdicts` are the newest first."""
     models = []
     for one in sorted(served, key=lambda each: str(each["name"])):
         name = str(one["name"])
-        last, empty_until = _last_verdict([verdict for verdict in verdicts if verdict.get("model") == name])
+        of_model = [verdict for verdict in verdicts if verdict.get("model") == name]
+        last, empty_until = _last_verdict(of_model)
+        clocks: dict[str, Any] = next((each for each in monitored if each.get("model") == name), {})
         losses = next((each for each in compared if name in (each.get("name"), each.get("model"))), {})
         if losses.get("served_loss") is None:
-            losses = {"served_loss": last.get("loss"), "metric": _metric(last)}
+            measured = next((verdict for verdict in of_model if verdict.get("loss") is not None), {})
+            losses = {"served_loss": measured.get("loss"), "metric": _metric(measured)}
         models.append(
             ModelOverview(
                 name=name,
@@ -114,6 +128,10 @@ def merge(
                 metric=str(losses.get("metric") or ""),
                 empty_until=empty_until,
                 verdict_generation=int(last.get("generation") or 0),
+                state=str(clocks.get("state") or last.get("state") or ""),
+                inputs=str((clocks.get("inputs") or {}).get("state") or ""),
+                performance=str((clocks.get("performance") or {}).get("state") or ""),
+                outcomes=str((clocks.get("outcomes") or {}).get("summary") or ""),
             )
         )
     return tuple(models)

@@ -78,7 +78,16 @@ def verdicts_table(verdicts: list[dict[str, Any]], *, urls: bool) -> Table:
     `urls`: print the URLs of the reports; a terminal has them as links of the ids.
     """
     table = Table(box=None)
-    for column in ("model", "window", "verdict", "reason", "rows", "id", *(("report",) if urls else ())):
+    for column in (
+        "model",
+        "window",
+        "of",
+        "verdict",
+        "reason",
+        "rows",
+        "id",
+        *(("report",) if urls else ()),
+    ):
         table.add_column(column, no_wrap=column in ("id", "report"), overflow="fold")
     for verdict in verdicts:
         state, url = str(verdict["state"]), str(verdict["report"])
@@ -86,6 +95,7 @@ def verdicts_table(verdicts: list[dict[str, Any]], *, urls: bool) -> Table:
         table.add_row(
             escape(str(verdict["model"])),
             window,
+            _detector(verdict),
             f"[{COLOURS.get(state, 'white')}]{state}[/]",
             escape(_reason(verdict)),
             str(verdict["rows"]),
@@ -93,6 +103,12 @@ def verdicts_table(verdicts: list[dict[str, Any]], *, urls: bool) -> Table:
             *((url,) if urls else ()),
         )
     return table
+
+
+def _detector(verdict: dict[str, Any]) -> str:
+    """What was judged, and the revision if outcomes that came later changed the verdict."""
+    revision = int(verdict.get("revision") or 1)
+    return str(verdict.get("detector") or "") + (f", revision {revision}" if revision > 1 else "")
 
 
 def _reason(verdict: dict[str, Any]) -> str:

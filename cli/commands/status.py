@@ -26,18 +26,21 @@ from shared.contracts.stack_state import ProcessState
 from shared.errors import NotFound
 
 VERDICT_COLOURS = {"ok": "green", "drift": "red", "data_fault": "magenta"}
+NOT_MEASURED = "–"
 STATE_COLOURS = {"ready": "green", "starting": "yellow"}
 SHOWN_RUNS = 5
 
 
 def status(home: StackHome = None, as_json: Json = False) -> None:
-    """Show each model (generation, last verdict, loss), then action items, then each process of the stack.
+    """Show each model (generation, state, loss), then action items, then each process of the stack.
 
     Action items are runs that await approval, and unacknowledged decisions about drift, data faults and failed or refused
     runs.
 
-    The last verdict is the newest one whose window has rows. If newer windows are empty, the line says so. If the verdict is
-    on rows of an earlier generation than the served one, its generation is shown.
+    The state is the worst of inputs and performance. Inputs are judged when a window closes, performance when its outcomes are
+    due; while they are overdue, performance is `not_judged`. `outcomes` shows how many arrived for the last judged window, and
+    how late. If the newest windows are empty, the line says so. If the last verdict is on rows of an earlier generation than
+    the served one, its generation is shown.
     `served loss` and `first version's loss` are measured on the same rows. If there is no such comparison yet, `served loss`
     is the loss of the last verdict.
     The exit code is 1 when a process is not ready.
@@ -110,7 +113,10 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
         "model",
         "generation",
         "version",
-        "last verdict",
+        "state",
+        "inputs",
+        "performance",
+        "outcomes",
         "window end",
         "served loss",
         "first version's loss",
@@ -123,7 +129,10 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
             escape(model.name),
             str(model.generation or "–"),
             short_version(model.version) or "–",
-            f"{_verdict(model)}{since}" if model.verdict else "none yet",
+            f"{_state(model)}{since}" if model.state else "no verdict yet",
+            _coloured(model.inputs),
+            _coloured(model.performance),
+            escape(model.outcomes) or NOT_MEASURED,
             model.window_end[:16] or "–",
             _loss(model.served_loss),
             _loss(model.baseline_loss),
@@ -132,13 +141,14 @@ def models_table(models: tuple[ModelOverview, ...]) -> Table:
     return table
 
 
-def _verdict(model: ModelOverview) -> str:
+def _state(model: ModelOverview) -> str:
     """The state; with its generation if that is not the one that is served, as after a promotion."""
-    colour = VERDICT_COLOURS.get(model.verdict, "yellow")
     is_earlier = 0 < model.verdict_generation < model.generation
-    return f"[{colour}]{model.verdict}[/]" + (
-        f" (generation {model.verdict_generation})" if is_earlier else ""
-    )
+    return _coloured(model.state) + (f" (generation {model.verdict_generation})" if is_earlier else "")
+
+
+def _coloured(state: str) -> str:
+    return f"[{VERDICT_COLOURS.get(state, 'yellow')}]{state}[/]" if state else NOT_MEASURED
 
 
 def waiting_lines(runs: Sequence[Mapping[str, Any]], options: str = "") -> str:

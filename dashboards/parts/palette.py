@@ -20,6 +20,7 @@ STATES = {
     "ok": GREEN,
     "warming_up": GREY,
     "insufficient_data": PURPLE,
+    "not_judged": SKY,
     "drift": ORANGE,
     "data_fault": VERMILION,
 }

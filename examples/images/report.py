@@ -12,6 +12,8 @@ from rich.table import Table
 from examples.images.camera import FADED_FROM, SCALED_FROM
 from examples.images.replay import Replayed
 
+_WORST_FIRST = ("data_fault", "drift", "insufficient_data", "warming_up", "ok")
+
 
 def daily(
     replayed: Replayed,
@@ -25,9 +27,14 @@ def daily(
     """
     served = pd.DataFrame({name: getattr(replayed, name) for name in ("day", "label", "outcome", "version")})
     states: dict[int, str] = {}
-    for verdict in verdicts:  # newest first: the newest of a day counts
+    ends: dict[int, str] = {}
+    for verdict in verdicts:  # newest first: the worst of the last window of a day counts
         window_day = (window_middle(verdict) - begins) // timedelta(days=1)
-        states.setdefault(window_day, str(verdict["state"]))
+        state, end = str(verdict["state"]), str(verdict["window_end"])
+        if ends.get(window_day, "") < end:
+            ends[window_day], states[window_day] = end, state
+        elif ends[window_day] == end:
+            states[window_day] = min(state, states[window_day], key=_WORST_FIRST.index)
     order = {version: place + 1 for place, version in enumerate(dict.fromkeys(replayed.version))}
     found = []
     for day, part in served.groupby("day"):

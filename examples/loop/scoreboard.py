@@ -61,7 +61,7 @@ class Scoreboard:
                 self._console.print(f"{now:%Y-%m-%d} {describe(run)}", highlight=False, markup=False)
 
     def _draw(self) -> Group:
-        table = Table("window", "verdict", "decision", "run", "release", expand=True)
+        table = Table("window", "of", "verdict", "decision", "run", "release", expand=True)
         decisions = {decision["cause_key"]: decision for decision in self._view.decisions}
         runs = {run["cause_key"]: run for run in self._view.runs}
         for verdict in self._view.verdicts[:SHOWN]:
@@ -71,6 +71,7 @@ class Scoreboard:
             released = f"generation {run['generation']}" if run.get("generation") else ""
             table.add_row(
                 f"{verdict['window_start'][5:10]} to {verdict['window_end'][5:10]}",
+                verdict["detector"],
                 verdict["state"] + loss,
                 " ".join(str(decision.get(name, "")) for name in ("action", "reason_code")).strip(),
                 str(run.get("state", "")),

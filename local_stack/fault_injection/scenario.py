@@ -178,7 +178,12 @@ class Scenario:
             self._finish(rows[count], table.slice(count, 1), labels, random, timeline, result)
             step("waiting for drift's verdict")
             result.verdict = wait_for_verdict(
-                self.drift, self.target.model, self.target.generation, timeline, within_s=pace.wait_s
+                self.drift,
+                self.target.model,
+                self.target.generation,
+                timeline,
+                within_s=pace.wait_s,
+                with_performance=loop.performance is not None,
             )
         return result
 

@@ -14,11 +14,19 @@ LIMIT = 50
 
 
 def wait_for_verdict(
-    drift: ServiceClient, model: str, generation: int, timeline: Timeline, *, within_s: float
+    drift: ServiceClient,
+    model: str,
+    generation: int,
+    timeline: Timeline,
+    *,
+    within_s: float,
+    with_performance: bool = True,
 ) -> dict[str, Any] | None:
-    """The newest verdict about the timeline's windows; None on timeout.
+    """The verdict about the last of the timeline's windows; None on timeout.
 
-    If the timeline has no last row, an evaluation of its range is requested.
+    That on its inputs if it is drift or a data fault, else that on its performance, unless the model has none
+    (`with_performance`). On timeout the newest one that there is. If the timeline has no last row, an evaluation of its range is
+    requested.
     """
     if timeline.last is None:
         window = {"start": timeline.start.isoformat(), "end": timeline.end.isoformat()}
@@ -38,13 +46,19 @@ def wait_for_verdict(
             and _timestamp(verdict["window_start"]) < _timestamp(end)
             and verdict["rows"] > 0
         ]
-        # Verdicts about earlier windows may come before that of the last.
-        if any(_timestamp(verdict["window_end"]) >= _timestamp(end) for verdict in ours) or (
-            ours and time.monotonic() >= ends
-        ):
-            return max(ours, key=lambda verdict: _timestamp(verdict["window_end"]))
+        # Verdicts about earlier windows may come before those of the last.
+        last = {
+            verdict["detector"]: verdict
+            for verdict in ours
+            if _timestamp(verdict["window_end"]) >= _timestamp(end)
+        }
+        inputs = last.get("inputs")
+        if inputs is not None and (inputs["state"] in ("drift", "data_fault") or not with_performance):
+            return inputs
+        if "performance" in last:
+            return last["performance"]
         if time.monotonic() >= ends:
-            return None
+            return max(ours, key=lambda verdict: _timestamp(verdict["window_end"]), default=None)
         time.sleep(PAUSE_S)
 
 

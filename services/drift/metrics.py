@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime
-from typing import get_args
+from datetime import UTC, datetime
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.drift.outcome_readiness import Watermarks
-from shared.contracts.verdict import SCHEDULED, State, Verdict
+from shared.contracts.verdict import SCHEDULED, Detector, State, Verdict
 
-STATES: tuple[State, ...] = get_args(State)
+ModelStateName = State | Literal["not_judged"]
+# From the worst to the best. `not_judged`: outcomes are overdue, so nothing is known about performance now.
+STATES: tuple[ModelStateName, ...] = (
+    "data_fault",
+    "drift",
+    "not_judged",
+    "insufficient_data",
+    "warming_up",
+    "ok",
+)
 RESULTS = ("sent", "dropped", "refused")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def worst(states: Iterable[ModelStateName]) -> ModelStateName:
+    """The worst of the states; `warming_up` if there are none.
+
+    >>> worst(["ok", "not_judged"])
+    'not_judged'
+    """
+    return min(states, key=STATES.index, default="warming_up")
 
 
 class DriftMetrics:
@@ -41,7 +60,19 @@ class DriftMetrics:
         )
         self._state = Gauge(
             "homeostat_drift_state",
-            "1 for the state of the last evaluated window, 0 for the others.",
+            "1 for the worst state of the model's detectors, 0 for the others.",
+            ("model", "state"),
+            registry=registry,
+        )
+        self._detector_state = Gauge(
+            "homeostat_drift_detector_state",
+            "1 for the state of a detector's last verdict, else 0; performance is not_judged while outcomes are overdue.",
+            ("model", "detector", "state"),
+            registry=registry,
+        )
+        self._revisions = Counter(
+            "homeostat_drift_revisions_total",
+            "Verdicts changed by late or corrected outcomes, by new state.",
             ("model", "state"),
             registry=registry,
         )
@@ -56,13 +87,19 @@ class DriftMetrics:
         )
         self._coverage = Gauge(
             "homeostat_drift_outcome_coverage_ratio",
-            "Share of the last evaluated window's rows whose outcome is known.",
+            "Share of rows whose outcome is known, in the last window whose performance was judged.",
             ("model",),
             registry=registry,
         )
         self._lag = Gauge(
             "homeostat_drift_outcome_lag_seconds",
-            "Event time between the newest outcome and the newest prediction in the lake.",
+            "Median time from an event to the observation of its outcome, in the last window whose performance was judged.",
+            ("model",),
+            registry=registry,
+        )
+        self._last_observed = Gauge(
+            "homeostat_drift_outcomes_last_observed_timestamp_seconds",
+            "Latest observation of an outcome in the lake, in seconds since 1970.",
             ("model",),
             registry=registry,
         )
@@ -74,13 +111,13 @@ class DriftMetrics:
         )
         self._evaluated = Gauge(
             "homeostat_drift_evaluated_until_timestamp_seconds",
-            "Event time at which the last evaluated window ends.",
-            ("model",),
+            "Event time at which the last window ends that a detector has evaluated.",
+            ("model", "detector"),
             registry=registry,
         )
         self._loss = Gauge(
             "homeostat_drift_loss",
-            "Realised loss of the last evaluated window, in the model's metric.",
+            "Realised loss of the last window whose performance was judged, in the model's metric.",
             ("model",),
             registry=registry,
         )
@@ -111,14 +148,14 @@ class DriftMetrics:
         )
         self._last_verdict_info = Gauge(
             "homeostat_drift_last_verdict_info",
-            "1 for the last verdict of a scheduled evaluation, with its version and drift's MAC: one series per model.",
+            "1 for the last verdict of a scheduled detector, with version and drift's MAC: one series per model and detector.",
             ("model", "verdict_id", "detector", "state", "version", "mac"),
             registry=registry,
         )
         self.verdict_delay = Histogram(
             "homeostat_drift_verdict_delay_seconds",
-            "Time from the first poll that saw the window complete until its verdict was stored.",
-            ("model",),
+            "Time from the first poll that saw the window due until its verdict was stored.",
+            ("model", "detector"),
             registry=registry,
             buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
         )
@@ -148,20 +185,26 @@ class DriftMetrics:
             ("model", "fault"),
             registry=registry,
         )
-        self._shown: dict[str, set[tuple[str, str, str, str]]] = {}
-        self._shown_verdict: dict[str, tuple[str, ...]] = {}
+        self._states: dict[str, dict[str, ModelStateName]] = {}
+        self._shown: dict[tuple[str, str], set[tuple[str, str, str, str]]] = {}
+        self._shown_verdict: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._shown_end: dict[tuple[str, str], datetime] = {}
 
-    def warming_up(self, model: str) -> None:
-        """Export a model that has no verdict yet."""
-        self._show_state(model, "warming_up")
+    def detector_state(self, model: str, detector: Detector, state: ModelStateName) -> None:
+        """Export the state of a detector, and the worst one as the model's."""
+        states = self._states.setdefault(model, {})
+        states[detector] = state
+        overall = worst(states.values())
+        for each in STATES:
+            self._detector_state.labels(model, detector, each).set(1 if each == state else 0)
+            self._state.labels(model, each).set(1 if each == overall else 0)
 
     def progress(self, model: str, watermarks: Watermarks) -> None:
         """Export the watermarks of the lake."""
         if watermarks.predictions is not None:
             self._watermark.labels(model).set(watermarks.predictions.timestamp())
             if watermarks.outcomes is not None:
-                lag = (watermarks.predictions - watermarks.outcomes).total_seconds()
-                self._lag.labels(model).set(max(0.0, lag))
+                self._last_observed.labels(model).set(watermarks.outcomes.timestamp())
 
     def last_full_poll(self, model: str, at: datetime) -> None:
         """Record a poll, started `at` that time, that evaluated every ready window."""
@@ -175,38 +218,59 @@ class DriftMetrics:
         """Count an annotation by its result."""
         self._annotations.labels(result).inc()
 
+    def revised(self, verdict: Verdict) -> None:
+        """Count a revision."""
+        self._revisions.labels(verdict.model, verdict.state).inc()
+
     def reached(self, verdict: Verdict) -> None:
-        """Count a verdict; one of an evaluation also sets the gauges."""
+        """Count a verdict; the last one of a scheduled detector also sets the gauges."""
         self._verdicts.labels(verdict.model, verdict.detector, verdict.state).inc()
-        if verdict.detector in SCHEDULED:
+        newest = self._shown_end.get((verdict.model, verdict.detector), verdict.window_end)
+        if verdict.detector in SCHEDULED and verdict.window_end >= newest:
             self.show(verdict)
         elif verdict.detector == "stream":
             # The next window says how things are then; until it closes this is the newest that is known.
-            self._show_state(verdict.model, verdict.state)
+            self._shown_end[verdict.model, "stream"] = verdict.window_end
+            self.detector_state(verdict.model, "stream", verdict.state)
             self._show_verdict(verdict)
 
     def show(self, verdict: Verdict) -> None:
         """Set the gauges from this verdict, after a restart also before the next window is evaluated."""
         model = verdict.model
-        self._show_state(model, verdict.state)
+        clock = (model, verdict.detector)
+        self._shown_end[clock] = verdict.window_end
         self._show_verdict(verdict)
-        self._rows.labels(model).set(verdict.rows)
-        self._evaluated.labels(model).set(verdict.window_end.timestamp())
-        coverage = verdict.outcomes / verdict.rows if verdict.rows else None
-        _show_or_remove(self._coverage, model, coverage)
-        _show_or_remove(self._loss, model, verdict.loss)
-        _show_or_remove(self._reference_loss, model, verdict.reference_loss)
+        if verdict.detector == "inputs" and verdict.window_end >= self._shown_end.get(
+            (model, "stream"), _NEVER
+        ):
+            self._end_alarm(model)
+        self._evaluated.labels(*clock).set(verdict.window_end.timestamp())
+        if verdict.detector == "inputs":
+            self._rows.labels(model).set(verdict.rows)
+        else:
+            _show_or_remove(self._coverage, model, verdict.coverage)
+            _show_or_remove(self._lag, model, verdict.outcome_lag_seconds)
+            _show_or_remove(self._loss, model, verdict.loss)
+            _show_or_remove(self._reference_loss, model, verdict.reference_loss)
         shown: set[tuple[str, str, str, str]] = {
             (model, score.signal, score.feature, score.method) for score in verdict.scores
         }
-        for gone in self._shown.get(model, set()) - shown:
+        for gone in self._shown.get(clock, set()) - shown:
             self._score.remove(*gone)
             self._threshold.remove(*gone)
-        self._shown[model] = shown
+        self._shown[clock] = shown
         for score in verdict.scores:
             labels = (model, score.signal, score.feature, score.method)
             self._score.labels(*labels).set(score.value)
             self._threshold.labels(*labels).set(score.threshold)
+
+    def _end_alarm(self, model: str) -> None:
+        """A window that closed after an alarm has judged the same features: the stream detectors have nothing to add."""
+        del self._shown_end[model, "stream"]
+        self.detector_state(model, "stream", "ok")
+        shown = self._shown_verdict.pop((model, "stream"), None)
+        if shown is not None:
+            self._last_verdict_info.remove(*shown)
 
     def _show_verdict(self, verdict: Verdict) -> None:
         """The old series is removed before the new one is set: an alert's query must never find two."""
@@ -214,16 +278,13 @@ class DriftMetrics:
             *(verdict.model, verdict.verdict_id, verdict.detector, verdict.state, verdict.version),
             self._attest(verdict),
         )
-        shown = self._shown_verdict.get(verdict.model)
+        clock = (verdict.model, verdict.detector)
+        shown = self._shown_verdict.get(clock)
         if shown is not None and shown != labels:
             self._last_verdict_info.remove(*shown)
-        self._shown_verdict[verdict.model] = labels
+        self._shown_verdict[clock] = labels
         self._last_verdict_info.labels(*labels).set(1)
         self._last_verdict.labels(verdict.model).set(verdict.reached_at.timestamp())
-
-    def _show_state(self, model: str, state: State) -> None:
-        for each in STATES:
-            self._state.labels(model, each).set(1 if each == state else 0)
 
 
 def _show_or_remove(gauge: Gauge, model: str, value: float | None) -> None:

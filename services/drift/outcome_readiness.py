@@ -1,6 +1,8 @@
-"""Whether the outcomes of a window are due and complete, so that it can be evaluated. Pure; event time throughout.
+"""Whether a window is closed, and whether its outcomes are due and complete. Pure; event time throughout.
 
-open ──(predictions reach end)──▶ closed ──(outcomes are due and complete, or the wait is over)──▶ ready ──▶ evaluated
+open ──(predictions reach end)──▶ closed ──(outcomes are due and complete, or the wait is over)──▶ ready
+
+The inputs of a window are judged when it is closed, its performance when it is ready.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from typing import Literal
 from services.drift.windows import Span
 
 Progress = Literal["open", "closed", "ready"]
+# Predictions and outcomes reach the lake by separate commits: outcomes are overdue only if they are later than this share of the
+# outcome delay, or of the window if that is longer.
+_GRACE = 0.1
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ def ready_until(watermarks: Watermarks, length: timedelta, delay: timedelta | No
 
     Outcomes are due when predictions reach end + `delay`, and complete when outcomes reach it too. If no outcomes arrive,
     the window waits one more window length (or `delay`, if that is longer), then it is evaluated without them. `delay` is None
-    for a model without outcomes: its windows wait for predictions only.
+    for what does not wait for outcomes.
     """
     predictions, outcomes = watermarks.predictions, watermarks.outcomes
     if predictions is None or delay is None:
@@ -42,6 +47,19 @@ def progress(span: Span, watermarks: Watermarks, delay: timedelta | None) -> Pro
         return "open"
     limit = ready_until(watermarks, span.length, delay)
     return "ready" if limit is not None and span.end <= limit else "closed"
+
+
+def is_overdue(span: Span, watermarks: Watermarks, delay: timedelta) -> bool:
+    """Whether the outcomes of a window should have arrived: due for some time, and the window is not ready."""
+    due = span.end + delay + _GRACE * max(span.length, delay)
+    waiting = progress(span, watermarks, delay) == "closed"
+    return waiting and watermarks.predictions is not None and watermarks.predictions >= due
+
+
+def open_until(span: Span, delay: timedelta) -> datetime:
+    """The event time until which late and corrected outcomes change the verdict: from the latest time at which the window is
+    ready, one more delay, at least a window length."""
+    return span.end + delay + 2 * max(span.length, delay)
 
 
 def until(watermarks: Watermarks, now: datetime) -> Watermarks:

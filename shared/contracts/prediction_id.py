@@ -24,10 +24,10 @@ from typing import overload
 
 import numpy as np
 
-_GROUP_LENGTH = 17
+GROUP_LENGTH = 17
 _PLACE_LENGTH = 2
 _CHECK_LENGTH = 13
-_LENGTH = _GROUP_LENGTH + _PLACE_LENGTH + _CHECK_LENGTH
+_LENGTH = GROUP_LENGTH + _PLACE_LENGTH + _CHECK_LENGTH
 _GROUP_IDS = 64  # to check an id, the output for all of its group is computed: 5 µs
 _GROUPS = 8  # made at once: 70 µs
 _BLOCK = _GROUPS * _GROUP_IDS
@@ -37,8 +37,8 @@ _SHAKE_BLOCK = 168
 _QUOTED = np.dtype(
     {
         "names": ["group", "check"],
-        "formats": [f"V{_GROUP_LENGTH}", f"V{_CHECK_LENGTH}"],
-        "offsets": [1, 1 + _GROUP_LENGTH + _PLACE_LENGTH],
+        "formats": [f"V{GROUP_LENGTH}", f"V{_CHECK_LENGTH}"],
+        "offsets": [1, 1 + GROUP_LENGTH + _PLACE_LENGTH],
         "itemsize": _STRIDE,
     }
 )
@@ -129,9 +129,9 @@ class PredictionIds:
         ):
             return False
         text = prediction_id.encode()
-        group, check = text[:_GROUP_LENGTH], text[-_CHECK_LENGTH:]
+        group, check = text[:GROUP_LENGTH], text[-_CHECK_LENGTH:]
         try:
-            place = int(text[_GROUP_LENGTH:-_CHECK_LENGTH], len(_ALPHABET))
+            place = int(text[GROUP_LENGTH:-_CHECK_LENGTH], len(_ALPHABET))
         except ValueError:
             return False
         # Outcomes of predictions that were made together often come together.
@@ -145,8 +145,8 @@ class PredictionIds:
 
     def _spell(self, model: str) -> bytes:
         """The next _BLOCK ids, each in quotes and followed by a comma."""
-        random = os.urandom(_GROUPS * _GROUP_LENGTH).translate(_CHARACTERS)
-        groups = [random[start : start + _GROUP_LENGTH] for start in range(0, len(random), _GROUP_LENGTH)]
+        random = os.urandom(_GROUPS * GROUP_LENGTH).translate(_CHARACTERS)
+        groups = [random[start : start + GROUP_LENGTH] for start in range(0, len(random), GROUP_LENGTH)]
         checks = b"".join([self._checks(group, model.encode()) for group in groups])
         quoted = bytearray(_places())
         fields = np.frombuffer(quoted, _QUOTED).reshape(_GROUPS, _GROUP_IDS)
@@ -166,7 +166,7 @@ def _places() -> bytes:
     """The text of a block, with the places only."""
     one = b"".join(
         b'"%b%c%c%b",'
-        % (bytes(_GROUP_LENGTH), _ALPHABET[place >> 5], _ALPHABET[place & 31], bytes(_CHECK_LENGTH))
+        % (bytes(GROUP_LENGTH), _ALPHABET[place >> 5], _ALPHABET[place & 31], bytes(_CHECK_LENGTH))
         for place in range(_GROUP_IDS)
     )
     return one * _GROUPS

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 State = Literal["ok", "warming_up", "drift", "data_fault", "insufficient_data"]
 Signal = Literal["feature", "prediction", "performance", "data"]
-Detector = Literal["inputs", "performance", "stream", "request"]
+Clock = Literal["inputs", "performance"]
+Detector = Literal[Clock, "stream", "request"]
 # The two clocks: each judges every window once. Their windows cover event time without overlap.
-SCHEDULED: tuple[Detector, ...] = ("inputs", "performance")
+SCHEDULED: tuple[Clock, ...] = ("inputs", "performance")
 
 
 class _Part(BaseModel):

@@ -279,7 +279,7 @@ def test_only_scheduled_windows_are_excluded_and_counted(ledger: Ledger) -> None
         seen.append(verdicts)
         return Decision("wait", "bad_data", "the data is faulty")
 
-    for received in (fault(1, "performance"), fault(2, "request"), fault(3, "performance"), cause()):
+    for received in (fault(1, "inputs"), fault(2, "request"), fault(3, "inputs"), cause()):
         ledger.record_cause(received, version="v1", event_time=NOW, now=NOW, owner=OWNER, decide=wait)
     first, third = START + timedelta(days=1), START + timedelta(days=3)
     assert ledger.faulty_windows(MODEL) == [
@@ -293,7 +293,8 @@ def verdict(day: int, *, model: str = MODEL, state: str = "drift", **more: objec
     end = START + timedelta(days=day)
     values = {
         "model": model, "version": "v1", "generation": 1,
-        "detector": "performance", "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
+        "detector": "inputs" if state == "data_fault" else "performance",
+        "window_start": end - timedelta(days=1), "window_end": end, "rows": 100,
         "outcomes": 100, "state": state, "drifted": ("performance",) if state == "drift" else (), "reached_at": NOW,
     }  # fmt: skip
     values |= more
@@ -643,6 +644,7 @@ def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
         connection.execute(text("DROP TABLE acknowledgement"))
         connection.execute(text("ALTER TABLE run DROP COLUMN step_starts"))
         connection.execute(text("DROP TABLE project_folder"))
+        connection.execute(text("DROP TABLE revision"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0101'"))
     upgraded = open_engine(engine.url.render_as_string(hide_password=False))
     try:
@@ -665,6 +667,7 @@ def test_migration_names_detectors(
     assert '"evaluation"' in old
     with engine.begin() as connection:
         connection.execute(text("UPDATE cause SET verdict = :body"), {"body": old})
+        connection.execute(text("DROP TABLE revision"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0104'"))
     upgraded = open_engine(engine.url.render_as_string(hide_password=False))
     try:
@@ -673,6 +676,79 @@ def test_migration_names_detectors(
         )
     finally:
         upgraded.dispose()
+
+
+def revised(number: int, state: str) -> Cause:
+    """The verdict on day 1 in its revision `number`."""
+    return Cause.of_verdict(verdict(1, state=state, revision=number))
+
+
+def by_state(received: Cause, _: tuple[PastRun, ...], __: tuple[PastVerdict, ...]) -> Decision:
+    """A run for drift, nothing for the rest."""
+    assert received.verdict is not None
+    return RETRAIN if received.verdict.state == "drift" else Decision("wait", "healthy", "all is well")
+
+
+def test_revision_to_drift_starts_the_one_run(ledger: Ledger) -> None:
+    key = verdict(1).verdict_id
+    deliver(ledger, revised(1, "ok"), decide=by_state)
+    [second, again, late] = deliver(
+        ledger, revised(2, "drift"), revised(2, "drift"), revised(1, "ok"), decide=by_state
+    )
+    assert (second.new, second.run_id) == (True, run_id_of(key))
+    assert [(one.new, one.run_id) for one in (again, late)] == [(False, run_id_of(key))] * 2
+    [decided] = ledger.decisions()
+    assert (decided["action"], decided["cause_state"], decided["deliveries"]) == ("retrain", "drift", 4)
+    assert len(ledger.runs()) == 1
+    found = ledger.cause(key)
+    assert found is not None
+    [row] = found["cause"]["revisions"]
+    assert (row["revision"], row["state_before"], row["state"], row["decision_before"]) == (
+        2,
+        "ok",
+        "drift",
+        "healthy",
+    )
+
+
+def test_revision_to_ok_starts_and_stops_nothing(ledger: Ledger) -> None:
+    key = verdict(1).verdict_id
+    deliver(ledger, revised(1, "drift"), decide=by_state)
+    [second, third] = deliver(ledger, revised(2, "ok"), revised(3, "drift"), decide=by_state)
+    assert [(one.new, one.run_id) for one in (second, third)] == [(False, run_id_of(key))] * 2
+    assert [run.state for run in ledger.runs()] == ["queued"]
+    found = ledger.cause(key)
+    assert found is not None
+    assert [(row["state_before"], row["state"]) for row in found["cause"]["revisions"]] == [
+        ("drift", "ok"),
+        ("ok", "drift"),
+    ]
+
+
+def test_latest_revision_counts_among_windows_in_a_row(ledger: Ledger) -> None:
+    deliver(
+        ledger, revised(1, "drift"), revised(2, "ok"), decide=lambda *_: Decision("wait", "no_trigger", "…")
+    )
+    seen: list[tuple[PastVerdict, ...]] = []
+
+    def remember(received: Cause, _: tuple[PastRun, ...], past: tuple[PastVerdict, ...]) -> Decision:
+        seen.append(past)
+        return Decision("wait", "healthy", "…")
+
+    deliver(ledger, Cause.of_verdict(verdict(2)), decide=remember)
+    assert [(one.state, one.drifted, one.detector) for one in seen[0]] == [("ok", (), "performance")]
+
+
+def test_faulty_inputs_are_one_issue(ledger: Ledger) -> None:
+    """Performance is data_fault because the inputs are: one repair, one acknowledgement."""
+    nothing = Decision("wait", "bad_data", "the data is faulty")
+    for detector in ("inputs", "performance"):
+        received = Cause.of_verdict(verdict(1, state="data_fault", detector=detector))
+        deliver(ledger, received, decide=lambda *_: nothing)
+    [group] = ledger.unacknowledged()
+    assert (group["issue"], group["count"]) == ("data_fault", 1)
+    assert group["newest_key"] == verdict(1, state="data_fault", detector="inputs").verdict_id
+    assert len(ledger.faulty_windows(MODEL)) == 1
 
 
 def test_starts_of_a_step_are_counted_until_it_ends(ledger: Ledger) -> None:

@@ -33,6 +33,20 @@ automation: auto
 """
 
 
+def _joined(judged: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    inputs = judged["inputs"]
+    performance = judged.get("performance", inputs)
+    if performance is inputs:
+        return inputs
+    return {
+        **performance,
+        "state": performance["state"] if inputs["state"] == "ok" else inputs["state"],
+        "scores": [*inputs["scores"], *performance["scores"]],
+        "drifted": [*inputs["drifted"], *performance["drifted"]],
+        "top_drifted_features": inputs["top_drifted_features"],
+    }
+
+
 class HourlyLoop(ShortLoop):
     """One model on the stack below `folder`, which several may share. A subclass has the model's project and makes its rows."""
 
@@ -40,6 +54,7 @@ class HourlyLoop(ShortLoop):
     spec: str
     trainer: str
     metric = "log_loss"
+    detectors = 2  # inputs and performance
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -83,9 +98,15 @@ class HourlyLoop(ShortLoop):
             self.post("inference", "/outcomes", {"outcomes": reported}).raise_for_status()
 
     def verdicts_of(self, generation: int) -> list[dict[str, Any]]:
-        """The verdicts about windows with rows of a generation, the oldest first."""
-        found = self.get("drift", f"/verdicts?model={self.model}")["verdicts"]
-        return [one for one in reversed(found) if one["generation"] == generation and one["rows"]]
+        """A verdict for each window with rows of a generation that every detector has judged, the oldest first.
+
+        It is that on performance, if there is one, with the scores and the drift of the inputs added.
+        """
+        windows: dict[str, dict[str, dict[str, Any]]] = {}
+        for one in reversed(self.get("drift", f"/verdicts?model={self.model}")["verdicts"]):
+            if one["generation"] == generation and one["rows"]:
+                windows.setdefault(one["window_end"], {})[one["detector"]] = one
+        return [_joined(windows[end]) for end in sorted(windows) if len(windows[end]) == self.detectors]
 
     def decision_on(self, cause_key: str) -> dict[str, Any] | None:
         """The decision on a verdict, once it is made."""

@@ -30,6 +30,7 @@ class WordVectors(HourlyLoop):
     """Points, and a fixed projection of them."""
 
     model = "vectors"
+    detectors = 1  # without a loss
 
     def rows(self, count: int, *, turned: bool) -> tuple[list[Row], list[Any]]:
         """Points; nothing turns out later."""

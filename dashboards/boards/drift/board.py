@@ -19,7 +19,16 @@ def make() -> dashboard.Dashboard:
         "Homeostat: drift",
         "Drift scores and thresholds, verdicts, label coverage, and whether evaluations are on time.",
         [
-            Row("Verdicts", 7, [(8, verdicts.state()), (8, verdicts.counts()), (8, verdicts.last())]),
+            Row(
+                "Verdicts",
+                7,
+                [
+                    (8, verdicts.state()),
+                    (6, verdicts.counts()),
+                    (4, verdicts.revisions()),
+                    (6, verdicts.last()),
+                ],
+            ),
             Row(
                 "Scores",
                 8,

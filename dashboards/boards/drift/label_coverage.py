@@ -67,13 +67,22 @@ def lag() -> SdkPanel:
     about = About(
         title="Label lag",
         unit="s",
-        shows="Event time by which outcomes are behind predictions in the lake.",
-        normal="about `outcome.delay` of loop.yaml.",
-        hint="growing: outcomes have stopped; HomeostatInsufficientData follows.",
+        shows=(
+            "Event time by which outcomes are behind predictions in the lake, and the median time from an event to its "
+            "outcome in the last judged window."
+        ),
+        normal="the median below `outcome.delay` of loop.yaml.",
+        hint="behind and growing: outcomes have stopped; HomeostatOutcomesOverdue follows.",
         empty="No outcome in the lake yet: POST them to :8000/outcomes.",
     )
+    behind = (
+        f"clamp_min(max by (model) (homeostat_drift_watermark_timestamp_seconds{{{MODEL}}}) - max by (model) "
+        f"(homeostat_drift_outcomes_last_observed_timestamp_seconds{{{MODEL}}}), 0)"
+    )
     return time_series(
-        about, Query(f"max by (model) (homeostat_drift_outcome_lag_seconds{{{MODEL}}})", "{{model}}")
+        about,
+        Query(behind, "{{model}} behind"),
+        Query(f"max by (model) (homeostat_drift_outcome_lag_seconds{{{MODEL}}})", "{{model}} median"),
     )
 
 

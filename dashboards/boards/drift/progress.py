@@ -57,16 +57,16 @@ def not_evaluated() -> SdkPanel:
         title="Event time not evaluated yet",
         unit="s",
         shows="From the end of the last evaluated window to the latest event time in the lake.",
-        normal="below one window plus `outcome.delay`.",
+        normal="inputs: below one window; performance: below one window plus `outcome.delay`.",
         hint="growing: outcomes are late, or evaluations fail; see failed polls below.",
         empty=NO_VERDICT,
     )
     return time_series(
         about,
         Query(
-            f"max by (model) (homeostat_drift_watermark_timestamp_seconds{{{MODEL}}}) - max by (model) "
-            f"(homeostat_drift_evaluated_until_timestamp_seconds{{{MODEL}}})",
-            "{{model}}",
+            f"max by (model) (homeostat_drift_watermark_timestamp_seconds{{{MODEL}}}) - on (model) group_right () "
+            f"max by (model, detector) (homeostat_drift_evaluated_until_timestamp_seconds{{{MODEL}}})",
+            "{{model}} {{detector}}",
         ),
     )
 

@@ -13,12 +13,12 @@ STATE_NUMBERS = {number: (state, STATES[state]) for number, state in enumerate(S
 
 
 def _numbers() -> Query:
-    """The state of the last verdict of each model, as the number of its word; of several drifts that agree, still that one."""
+    """The state of each detector of each model, as the number of its word; of several drifts that agree, still that one."""
     parts = " or ".join(
-        f'homeostat_drift_state{{{MODEL}, state="{word}"}} * {number}'
+        f'homeostat_drift_detector_state{{{MODEL}, state="{word}"}} * {number}'
         for number, (word, _) in STATE_NUMBERS.items()
     )
-    return Query(f"max by (model) ({parts})", "{{model}}")
+    return Query(f"max by (model, detector) ({parts})", "{{model}} {{detector}}")
 
 
 def state() -> SdkPanel:
@@ -27,13 +27,13 @@ def state() -> SdkPanel:
         title="Verdict state",
         unit="none",
         shows=(
-            "The state of the last verdict: ok, warming_up, drift, data_fault (bad data) or insufficient_data "
-            "(too few rows or outcomes)."
+            "The state of inputs and performance: ok, warming_up, drift, data_fault (bad data), insufficient_data "
+            "(too few rows or outcomes) or not_judged (outcomes are overdue)."
         ),
         normal="ok; warming_up after a release.",
         hint=(
             "drift: see the decisions. data_fault: fix the data source, no run trains on this window. "
-            "insufficient_data: post outcomes."
+            "insufficient_data and not_judged: post outcomes."
         ),
         empty="No model is monitored: drift starts with the first release.",
     )
@@ -52,6 +52,23 @@ def counts() -> SdkPanel:
     )
     return time_series(
         about, Query(events("homeostat_drift_verdicts_total", "state"), "{{state}}"), bars=True, colors=STATES
+    )
+
+
+def revisions() -> SdkPanel:
+    """Revised verdicts."""
+    about = About(
+        title="Revised verdicts",
+        unit="short",
+        shows="Verdicts on performance that late or corrected outcomes changed, by new state.",
+        normal="none, or a few where outcomes are corrected.",
+        hint="many: `outcome.delay` in loop.yaml is shorter than outcomes take.",
+        empty="No verdict was revised in this time range: outcomes arrived within `outcome.delay`.",
+    )
+    return time_series(
+        about,
+        Query(events("homeostat_drift_revisions_total", "model, state"), "{{model}} {{state}}"),
+        bars=True,
     )
 
 

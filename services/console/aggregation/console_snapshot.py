@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from services.console.aggregation.responses import Decision, Run
+from services.console.aggregation.responses import Clock, Decision, Outcomes, Run
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
 
@@ -69,6 +69,7 @@ class LastReceived:
 class Model:
     """One model. `rollback_target` is the generation that a rollback restores by default, 0 if there is none.
 
+    `state` is the worst of `inputs` and `performance`; a model without a loss has no performance and no outcomes.
     Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` has the data that is
     not current: `releases`, `received`, `verdicts`, `losses`.
     """
@@ -81,8 +82,10 @@ class Model:
     served_loss: float | None
     loss_metric: str
     loss_rows: int
-    evaluated_until: datetime | None
-    next_window_end: datetime | None
+    state: str
+    inputs: Clock
+    performance: Clock | None
+    outcomes: Outcomes | None
     problem: str
     recent: tuple[Verdict, ...]
     releases: tuple[Release, ...]

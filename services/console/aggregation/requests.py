@@ -22,6 +22,8 @@ from services.console.aggregation.responses import (
 
 MAXIMUM_VERDICTS, MAXIMUM_DECISIONS, MAXIMUM_RUNS = 50, 100, 30  # of all models together
 WINDOWS_PER_MODEL = 40
+# Inputs and performance of each window.
+VERDICTS_PER_MODEL = 2 * WINDOWS_PER_MODEL
 _AWAITING_APPROVAL = ("suggested", "waiting_for_approval")
 
 
@@ -77,7 +79,7 @@ class Requests:
         """
         for model in models:
             name = quote(model, safe="")
-            path = f"/verdicts?model={name}&limit={WINDOWS_PER_MODEL}"
+            path = f"/verdicts?model={name}&limit={VERDICTS_PER_MODEL}"
             self.recent_verdicts[model] = PollRequest("drift", self.drift.base, path, Verdicts.parse)
             self.releases[model] = PollRequest(
                 "retraining", self.retraining.base, f"/models/{name}/releases", Releases.parse

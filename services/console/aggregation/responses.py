@@ -87,12 +87,33 @@ class LogStatus(Response):
     last_error: str = ""
 
 
-class MonitoredModel(Response):
-    """How far drift has evaluated a model."""
+class Clock(Response):
+    """How far one clock of drift is, and its state."""
 
-    model: str
+    state: str = ""
     evaluated_until: OptionalTime = None
     next_window_end: OptionalTime = None
+    due_at: OptionalTime = None
+
+
+class Outcomes(Response):
+    """What drift knows of a model's outcomes; `summary` says it in words."""
+
+    last_observed: OptionalTime = None
+    coverage: float | None = None
+    lag_seconds: float | None = None
+    overdue_since: OptionalTime = None
+    summary: str = ""
+
+
+class MonitoredModel(Response):
+    """How far drift has evaluated a model. `state`: the worst of the clocks'. A model without a loss has no performance."""
+
+    model: str
+    state: str = ""
+    inputs: Clock = Clock()
+    performance: Clock | None = None
+    outcomes: Outcomes | None = None
     error: str = ""
 
 

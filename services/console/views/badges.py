@@ -21,6 +21,7 @@ _KINDS_AND_SYMBOLS = {
     "ok": ("good", "●"),
     "drift": ("bad", "▲"),
     "data_fault": ("fault", "◆"),
+    "not_judged": ("warn", "?"),
     "insufficient_data": ("soft", "○"),
     "warming_up": ("soft", "◌"),
     "retrain": ("info", "↻"),

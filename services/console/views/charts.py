@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from services.console.formatting import multiple
@@ -56,8 +57,14 @@ class Sparkline(NamedTuple):
 
 
 def sparkline(newest_first: Sequence[Verdict]) -> Sparkline | None:
-    """The highest score ÷ threshold of each window, oldest at the left; None if no window has a score."""
-    ratios = [_highest_ratio(verdict) for verdict in reversed(newest_first)]
+    """The highest score ÷ threshold of each window, oldest at the left; None if no window has a score.
+
+    A window has a verdict on its inputs and, later, one on its performance.
+    """
+    windows: dict[datetime, list[Verdict]] = {}
+    for verdict in newest_first:
+        windows.setdefault(verdict.window_end, []).append(verdict)
+    ratios = [_highest_ratio(windows[end]) for end in sorted(windows)]
     known = [value for value in ratios if value is not None]
     if not known:
         return None
@@ -71,9 +78,10 @@ def sparkline(newest_first: Sequence[Verdict]) -> Sparkline | None:
     return Sparkline(label, columns, CHART_WIDTH, CHART_HEIGHT, f"{CHART_HEIGHT / _TOP:g}")
 
 
-def _highest_ratio(verdict: Verdict) -> float | None:
+def _highest_ratio(verdicts: Sequence[Verdict]) -> float | None:
     """Data checks count only if they exceed."""
-    ratios = [ratio(score) for score in verdict.scores if score.signal != "data" or score.exceeded]
+    scores = [score for verdict in verdicts for score in verdict.scores]
+    ratios = [ratio(score) for score in scores if score.signal != "data" or score.exceeded]
     return max((value for value in ratios if value is not None), default=None)
 
 

@@ -2,7 +2,7 @@
 
 warming_up         the reference has too few rows
 insufficient_data  too few rows in the window
-data_fault         a data score exceeds its threshold: bad data never counts as drift
+data_fault         a data score exceeds its threshold, or did so in the inputs of the same window: bad data never counts as drift
 drift              a feature, prediction or performance score exceeds its threshold
 insufficient_data  no score exceeds, but there are too few outcomes to measure performance
 ok                 no score exceeds its threshold
@@ -11,7 +11,7 @@ ok                 no score exceeds its threshold
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -25,6 +25,8 @@ _NAMED = 3
 # Feature and data scores within their thresholds that a verdict includes: Kafka's limit for a record is one megabyte, and a model
 # can have thousands of features.
 MAX_SCORES_WITHIN_THRESHOLD = 1000
+# As a share of the loss: a smaller change is no news, and every revision is a record and a ledger row.
+MATERIAL_LOSS_CHANGE = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,20 @@ class Subject:
         """The cause key."""
         return cause_key(self.model, self.detector, self.version, self.span.end)
 
+    def for_detector(self, detector: Detector) -> Subject:
+        """The same window, for another detector."""
+        return replace(self, detector=detector)
+
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether features, predictions and data quality are measured."""
+        return self.detector != "performance"
+
+    @property
+    def reads_outcomes(self) -> bool:
+        """Whether the loss is measured."""
+        return self.detector in ("performance", "request")
+
 
 @dataclass(frozen=True)
 class Measurements:
@@ -55,13 +71,19 @@ class Measurements:
     reference_loss: float | None = None
     loss_expected: bool = True
     minimum_rows: int = 0
+    coverage: float | None = None
+    outcome_lag_seconds: float | None = None
 
 
-def classify(subject: Subject, measurements: Measurements, reached_at: datetime) -> Verdict:
-    """The verdict on a window."""
-    state = _state(measurements)
+def classify(
+    subject: Subject, measurements: Measurements, reached_at: datetime, inputs: Verdict | None = None
+) -> Verdict:
+    """The verdict on a window. `inputs`: the verdict on the inputs of the same window, for one on its performance."""
+    faulty = inputs if inputs is not None and inputs.state == "data_fault" else None
+    state = _state(measurements, faulty is not None)
     exceeded = [score for score in measurements.scores if score.exceeded]
     drifted = tuple(signal for signal in _DRIFT_SIGNALS if any(score.signal == signal for score in exceeded))
+    features = _top_drifted_features(exceeded, "data" if state == "data_fault" else "feature")
     return Verdict(
         verdict_id=subject.verdict_id,
         model=subject.model,
@@ -74,26 +96,37 @@ def classify(subject: Subject, measurements: Measurements, reached_at: datetime)
         outcomes=measurements.outcomes,
         state=state,
         scores=_published_scores(measurements.scores),
-        top_drifted_features=_top_drifted_features(exceeded, "data" if state == "data_fault" else "feature"),
+        top_drifted_features=faulty.top_drifted_features if faulty and state == "data_fault" else features,
         drifted=drifted if state == "drift" else (),
         loss=measurements.loss,
         reference_loss=measurements.reference_loss,
-        explanation=_explain(subject, measurements, state, exceeded),
+        coverage=measurements.coverage,
+        outcome_lag_seconds=measurements.outcome_lag_seconds,
+        explanation=_explain(subject, measurements, state, exceeded, faulty),
         reached_at=reached_at,
     )
 
 
-def _state(measurements: Measurements) -> State:
+def _state(measurements: Measurements, faulty_inputs: bool) -> State:
     if measurements.reference_rows < measurements.minimum_rows:
         return "warming_up"
     if measurements.rows < measurements.minimum_rows:
         return "insufficient_data"
     exceeded = {score.signal for score in measurements.scores if score.exceeded}
-    if "data" in exceeded:
+    if faulty_inputs or "data" in exceeded:
         return "data_fault"
     if exceeded:
         return "drift"
     return "insufficient_data" if measurements.loss_expected and measurements.loss is None else "ok"
+
+
+def is_changed(before: Verdict, after: Verdict) -> bool:
+    """Whether the conclusion differs: the state, what drifted, or the loss by more than `MATERIAL_LOSS_CHANGE` of it."""
+    if (before.state, before.drifted) != (after.state, after.drifted):
+        return True
+    if before.loss is None or after.loss is None:
+        return before.loss is not after.loss
+    return abs(after.loss - before.loss) > MATERIAL_LOSS_CHANGE * abs(before.loss)
 
 
 def strength(score: Score) -> float:
@@ -120,7 +153,13 @@ def _top_drifted_features(exceeded: Sequence[Score], signal: Literal["data", "fe
     return tuple(sorted(strongest, key=lambda feature: (-strongest[feature], feature)))
 
 
-def _explain(subject: Subject, measurements: Measurements, state: State, exceeded: Sequence[Score]) -> str:
+def _explain(
+    subject: Subject,
+    measurements: Measurements,
+    state: State,
+    exceeded: Sequence[Score],
+    faulty: Verdict | None,
+) -> str:
     version = short(subject.version)
     if state == "warming_up":
         return (
@@ -132,11 +171,13 @@ def _explain(subject: Subject, measurements: Measurements, state: State, exceede
         return f"The window holds {measurements.rows} rows, fewer than the {measurements.minimum_rows} needed to evaluate it."
     if state == "insufficient_data":
         return (
-            f"Inputs and predictions are within their thresholds, but only {measurements.outcomes} outcomes arrived, fewer than "
-            f"the {measurements.minimum_rows} needed to measure performance."
+            f"Performance cannot be measured: {measurements.outcomes} of {measurements.rows} rows have an outcome, fewer than "
+            f"the {measurements.minimum_rows} needed."
         )
     if state == "ok":
         return f"All scores are within their thresholds, compared with the reference of version {version}."
+    if state == "data_fault" and faulty is not None:
+        return f"The inputs of this window are faulty, so its performance is not judged. {faulty.explanation}"
     if state == "data_fault":
         faults = sorted((score for score in exceeded if score.signal == "data"), key=strength, reverse=True)
         return f"Data fault: {_phrases(faults)}. A data fault never starts retraining."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Literal
 
 import numpy as np
@@ -41,6 +43,7 @@ class Rows:
 
     `predictions`: what the model answered, by the names of `prediction_columns`; `outcome`: a number, the place of a label, or
     the mean of several values, NaN where it is not known; `loss`: NaN where a row has no outcome or no answer.
+    `outcome_lag`: seconds from the event to the observation of its outcome, NaN where it is not known; None of a reference.
     """
 
     event_time: npt.NDArray[np.int64]
@@ -48,6 +51,7 @@ class Rows:
     predictions: Mapping[str, Floats | Objects]
     outcome: Floats
     loss: Floats
+    outcome_lag: Floats | None = None
 
     def __len__(self) -> int:
         return int(self.event_time.size)
@@ -61,6 +65,7 @@ class Rows:
             predictions={name: values[indices] for name, values in self.predictions.items()},
             outcome=self.outcome[indices],
             loss=self.loss[indices],
+            outcome_lag=None if self.outcome_lag is None else self.outcome_lag[indices],
         )
 
 
@@ -118,10 +123,13 @@ def answer_columns(loop: LoopSpec) -> tuple[str, ...]:
     return lake_columns(loop.prediction) if loop.prediction.has_loss else ()
 
 
-def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcome: str = "outcome") -> Rows:
+def rows_from_table(
+    table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcome: str = "outcome", with_features: bool = True
+) -> Rows:
     """Read a table with `event_time`, the answer, the column named `outcome` and one column per feature, named with `prefix`.
 
-    A column that the table lacks counts as missing in every row. Non-finite numbers count as missing.
+    A column that the table lacks counts as missing in every row. Non-finite numbers count as missing. `with_features`: whether
+    the features are read.
     """
     times = (
         pc.cast(table["event_time"], pa.timestamp("us", tz="UTC"))
@@ -131,7 +139,7 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
     )
     order = np.argsort(times, kind="stable")
     columns: dict[str, Floats | Objects] = {}
-    for column in columns_of(loop):
+    for column in columns_of(loop) if with_features else ():
         source = prefix + column.feature.name
         values = table[source] if source in table.column_names else pa.nulls(len(table))
         columns[column.name] = read_column(values, column, times)[order]
@@ -141,7 +149,25 @@ def rows_from_table(table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcom
         return Rows(times[order], columns, {}, unknown, unknown)
     predictions, outcomes, losses = _answers(table, loop.prediction, performance.metric.name, outcome)
     found = {name: values[order] for name, values in predictions.items()}
-    return Rows(times[order], columns, found, outcomes[order], losses[order])
+    lag = None
+    if "observed_at" in table.column_names:
+        lag = (
+            _numbers(
+                pc.subtract(pc.cast(pc.cast(table["observed_at"], TIMESTAMP), pa.int64()), pa.array(times))
+            )[order]
+            / 1e6
+        )
+    return Rows(times[order], columns, found, outcomes[order], losses[order], lag)
+
+
+def sample_seed(model: str, version: str, window_end: datetime) -> int:
+    """Seed of the sample of a window: every detector and report that measures the same rows draws the same ones.
+
+    >>> sample_seed("flights", "v1", datetime(2013, 2, 1, tzinfo=UTC))
+    3028446775
+    """
+    text = "\n".join((model, version, window_end.astimezone(UTC).isoformat()))
+    return int.from_bytes(sha256(text.encode()).digest()[:4])
 
 
 def sample(rows: Rows, size: int, seed: int) -> Rows:

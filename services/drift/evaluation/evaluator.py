@@ -1,15 +1,19 @@
-"""Evaluation of one window: every score with a threshold for its sizes, cardinality, serial correlation and alarm budget."""
+"""Evaluation of one window: every score with a threshold for its sizes, cardinality, serial correlation and alarm budget.
+
+The detector decides what is measured: `inputs` features, predictions and data quality; `performance` the loss; `request` both.
+The thresholds do not depend on it, so that both clocks together keep one budget, and agree with a request about the same rows.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from scipy import stats
 
 from services.drift.evaluation.classify import Measurements, Subject, strength
-from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample
+from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample, sample_seed
 from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
 from services.drift.evaluation.evidently_adapter import METHODS, Sample
 from services.drift.evaluation.performance import loss_threshold, measure_loss
@@ -34,37 +38,33 @@ class Evaluator:
     max_rows: int = 5000
 
     def evaluate(self, subject: Subject, window: Rows, reference: Reference) -> Measurements:
-        """All scores of `window`. Does not raise for any content of the rows."""
+        """The scores of `window` that the subject's detector measures. Does not raise for any content of the rows."""
         loop = reference.loop
-        outcomes = int(np.isfinite(window.outcome).sum())
+        with_loss = subject.reads_outcomes and loop.performance is not None
+        outcomes = int(np.isfinite(window.outcome).sum()) if with_loss else 0
         measurements = Measurements(
             rows=len(window),
             outcomes=outcomes,
             reference_rows=len(reference.rows),
-            reference_loss=reference.loss.value if reference.loss else None,
-            loss_expected=loop.performance is not None,
+            reference_loss=reference.loss.value if reference.loss and with_loss else None,
+            loss_expected=with_loss,
             minimum_rows=loop.drift.window.minimum_rows,
+            coverage=outcomes / len(window) if with_loss and len(window) else None,
+            outcome_lag_seconds=_median_lag(window) if with_loss else None,
         )
         if min(measurements.rows, measurements.reference_rows) < measurements.minimum_rows:
             return measurements
         rates = _false_alarm_rates(subject, reference)
-        expected = reference.expected_rows(subject.span.length, len(window))
-        performance, loss = self._performance(window, reference, rates)
-        scores = [
-            *self._data(window, reference, expected, rates),
-            *self._distances(subject, window, reference, expected, rates),
-            *performance,
-        ]
-        return Measurements(
-            rows=measurements.rows,
-            outcomes=outcomes,
-            reference_rows=measurements.reference_rows,
-            scores=tuple(scores),
-            loss=loss,
-            reference_loss=measurements.reference_loss,
-            loss_expected=measurements.loss_expected,
-            minimum_rows=measurements.minimum_rows,
-        )
+        scores: list[Score] = []
+        loss = None
+        if subject.reads_inputs:
+            expected = reference.expected_rows(subject.span.length, len(window))
+            scores += self._data(window, reference, expected, rates)
+            scores += self._distances(subject, window, reference, expected, rates)
+        if with_loss:
+            of_loss, loss = self._performance(window, reference, rates)
+            scores += of_loss
+        return replace(measurements, scores=tuple(scores), loss=loss)
 
     def drift_scores(self, subject: Subject, window: Rows, reference: Reference, alpha: float) -> list[Score]:
         """Distances of the columns of `reference` and of the predictions, each with a false-alarm rate of `alpha`."""
@@ -91,7 +91,7 @@ class Evaluator:
     def _distances(
         self, subject: Subject, window: Rows, reference: Reference, expected: float, rates: FalseAlarmRates
     ) -> list[Score]:
-        seed = int(subject.verdict_id[:8], 16)
+        seed = sample_seed(subject.model, subject.version, subject.span.end)
         window_sample, reference_sample = (
             sample(window, self.max_rows, seed),
             sample(reference.rows, self.max_rows, seed),
@@ -165,6 +165,11 @@ class Evaluator:
         if floor is not None:
             scores.append(score_or_none("performance", "", f"{metric}_floor", loss.value, floor))
         return [score for score in scores if score is not None], loss.value
+
+
+def _median_lag(window: Rows) -> float | None:
+    lag = np.array([]) if window.outcome_lag is None else window.outcome_lag[np.isfinite(window.outcome_lag)]
+    return float(np.median(lag)) if lag.size else None
 
 
 def _one_of_each_timestamp(scores: list[Score], reference: Reference) -> list[Score]:

@@ -7,14 +7,15 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, Protocol
 
-from services.drift.evaluation.columns import Column, prediction_columns, sample
+from services.drift.evaluation.columns import Column, prediction_columns, sample, sample_seed
 from services.drift.evaluation.evidently_adapter import Sample
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
 from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.manifest import short
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import Verdict, cause_key
+from shared.errors import NotFound
 from shared.files import write_atomic
 
 MAX_COLUMNS = 30
@@ -52,9 +53,10 @@ class Reports:
 
     def _draw(self, verdict: Verdict) -> None:
         reference = self.references.get(verdict.model, verdict.version)
+        measured = self._with_scores_of_inputs(verdict)
         span = Span(verdict.window_start, verdict.window_end)
-        rows = self.lake_reader.rows(verdict.model, reference.loop, span, verdict.generation)
-        seed = int(verdict.verdict_id[:8], 16)
+        rows = self.lake_reader.rows(verdict.model, reference.loop, span, verdict.generation, "inputs")
+        seed = sample_seed(verdict.model, verdict.version, verdict.window_end)
         window_sample, reference_sample = (
             sample(rows, self.max_rows, seed),
             sample(reference.rows, self.max_rows, seed),
@@ -65,9 +67,9 @@ class Reports:
                 column.kind,
                 window_sample.columns[column.name],
                 reference_sample.columns[column.name],
-                _threshold(verdict, column.feature.name, column.summary),
+                _threshold(measured, column.feature.name, column.summary),
             )
-            for column in _order(verdict, reference.columns)
+            for column in _order(measured, reference.columns)
         ]
         answers = [
             Sample(
@@ -75,7 +77,7 @@ class Reports:
                 answer.kind,
                 window_sample.predictions[answer.name],
                 reference_sample.predictions[answer.name],
-                _threshold(verdict, "", answer.summary),
+                _threshold(measured, "", answer.summary),
             )
             for answer in prediction_columns(reference.loop)
         ]
@@ -92,6 +94,15 @@ class Reports:
         for form, content in (("json", document), ("html", page)):
             write_atomic(folder / f"{verdict.verdict_id}.{form}", content.encode())
         self._clear(folder, verdict.verdict_id)
+
+    def _with_scores_of_inputs(self, verdict: Verdict) -> Verdict:
+        """The verdict whose scores are drawn: for one on performance, that on the inputs of the same window."""
+        if verdict.detector != "performance":
+            return verdict
+        try:
+            return self.verdicts.get(cause_key(verdict.model, "inputs", verdict.version, verdict.window_end))
+        except NotFound:
+            return verdict
 
     def _clear(self, folder: Path, drawn: str) -> None:
         """Remove all but the newest reports, which are large and can be drawn again, and files of a killed process."""

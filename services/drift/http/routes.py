@@ -140,7 +140,10 @@ def _timestamp(body: dict[str, Any], name: str, now: datetime) -> datetime | Non
 
 
 def _status(status: ModelStatus) -> dict[str, Any]:
-    fields = asdict(status)
-    last = status.last_verdict
-    fields["last_verdict"] = last.model_dump(mode="json") if last is not None else None
+    fields = asdict(status) | {"state": status.state}
+    for name, clock in (("inputs", status.inputs), ("performance", status.performance)):
+        if clock is not None and clock.last_verdict is not None:
+            fields[name]["last_verdict"] = clock.last_verdict.model_dump(mode="json")
+    if status.outcomes is not None:
+        fields["outcomes"]["summary"] = status.outcomes.summary
     return fields

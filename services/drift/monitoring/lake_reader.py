@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.drift.evaluation.columns import Rows, answer_columns, rows_from_table
@@ -17,10 +18,15 @@ from services.drift.verdicts.store import Generation
 from services.drift.windows import Span
 from shared.contracts.lake_schema import FEATURE_PREFIX, feature_column
 from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.prediction_id import GROUP_LENGTH
 from shared.models.answers import outcome_source
+from shared.stores.added_outcomes import outcome_ids_since
 from shared.stores.lake import Lake
 
 OutcomeFault = Literal["early", "contradicting"]
+Read = Literal["all", "inputs", "performance"]
+# One text per row.
+Groups = npt.NDArray[np.str_]
 
 
 class LakeReader(Protocol):
@@ -42,8 +48,20 @@ class LakeReader(Protocol):
         """Event times (µs since 1970) of a generation's rows from `since` on, ascending."""
         ...
 
-    def rows(self, model: str, loop: LoopSpec, span: Span, generation: int) -> Rows:
-        """A generation's rows of a window, with their outcomes."""
+    def rows(self, model: str, loop: LoopSpec, span: Span, generation: int, read: Read = "all") -> Rows:
+        """A generation's rows of a window, or the part of them that one clock judges."""
+        ...
+
+    def outcomes_version(self, model: str) -> int:
+        """Version of the outcome table, -1 where there is none. It grows with every change of the table."""
+        ...
+
+    def outcome_groups_since(self, model: str, version: int) -> Groups | None:
+        """Group of the prediction id of each outcome written after that version; None where that is no longer known."""
+        ...
+
+    def prediction_groups(self, model: str, span: Span) -> Groups:
+        """Groups of the prediction ids of a window, each once, ascending."""
         ...
 
 
@@ -65,7 +83,7 @@ class DeltaLakeReader:
     def generations(self, model: str, after: int) -> Sequence[Generation]:
         """Costs milliseconds while no newer generation has answered."""
         return [
-            Generation(seen.generation, seen.version, seen.first, seen.first)
+            Generation(seen.generation, seen.version, seen.first, seen.first, seen.first)
             for seen in self.lake.generations(model, after)
         ]
 
@@ -74,18 +92,46 @@ class DeltaLakeReader:
         times = self.lake.event_times(model, generation, since)
         return np.asarray(times.to_numpy().astype("datetime64[us]"), dtype=np.int64)
 
-    def rows(self, model: str, loop: LoopSpec, span: Span, generation: int) -> Rows:
-        """The joined rows, as columns in time order. A feature the lake does not have yet is missing in every row."""
-        features = [feature_column(feature.name) for feature in loop.features]
-        joined = self.lake.read_joined(
-            model,
-            span.start,
-            span.end,
-            columns=["event_time", "generation", *answer_columns(loop), *features],
-            with_faults=True,
-            source=outcome_source(loop.prediction),
+    def rows(self, model: str, loop: LoopSpec, span: Span, generation: int, read: Read = "all") -> Rows:
+        """As columns in time order; a feature the lake does not have yet is missing in every row. Outcomes are joined unless
+        only inputs are read."""
+        features = (
+            [feature_column(feature.name) for feature in loop.features] if read != "performance" else []
         )
-        joined = joined.filter(pc.field("generation") == generation)
-        self.on_faults(model, "early", pc.sum(joined["is_early"]).as_py() or 0)
-        self.on_faults(model, "contradicting", pc.sum(joined["is_contradicted"]).as_py() or 0)
-        return rows_from_table(joined, loop, prefix=FEATURE_PREFIX)
+        columns = ["event_time", "generation", *answer_columns(loop), *features]
+        if read == "inputs":
+            rows = self.lake.read_predictions(model, span.start, span.end, columns)
+        else:
+            rows = self.lake.read_joined(
+                model,
+                span.start,
+                span.end,
+                columns=columns,
+                with_faults=True,
+                source=outcome_source(loop.prediction),
+            )
+        rows = rows.filter(pc.field("generation") == generation)
+        if read != "inputs":
+            self.on_faults(model, "early", pc.sum(rows["is_early"]).as_py() or 0)
+            self.on_faults(model, "contradicting", pc.sum(rows["is_contradicted"]).as_py() or 0)
+        return rows_from_table(rows, loop, prefix=FEATURE_PREFIX, with_features=bool(features))
+
+    def outcomes_version(self, model: str) -> int:
+        """Of the Delta table."""
+        version = self.lake.snapshot(model).outcomes
+        return -1 if version is None else version
+
+    def outcome_groups_since(self, model: str, version: int) -> Groups | None:
+        """Reads the files written since then only."""
+        written = outcome_ids_since(self.lake, model, version)
+        return None if written is None else groups_of(written)
+
+    def prediction_groups(self, model: str, span: Span) -> Groups:
+        """One column of the window is read."""
+        rows = self.lake.read_predictions(model, span.start, span.end, ["prediction_id"])
+        return np.unique(groups_of(rows["prediction_id"]))
+
+
+def groups_of(prediction_ids: pa.ChunkedArray) -> Groups:
+    """The group of each id (see shared/contracts/prediction_id.py): ids made together share it, so a window has few groups."""
+    return np.asarray(pc.utf8_slice_codeunits(prediction_ids, 0, GROUP_LENGTH).to_numpy(), dtype=np.str_)

@@ -1,12 +1,17 @@
-"""The monitoring loop: polls the lake and has every window evaluated once, when it is ready.
+"""The monitoring loop: polls the lake; two clocks judge every window once each, and late outcomes have it judged again.
 
-The order for one window; a crash can happen between any two steps:
+inputs        when the window closes: features, predictions, data quality
+performance   when its outcomes are due: the loss
+again         when outcomes that were late or corrected may change the verdict on performance
+
+The order for one window and clock; a crash can happen between any two steps:
 
 1. read the rows and evaluate them
-2. store the verdict durably, unless it exists; then move the generation to its next window
+2. store the verdict durably, unless it exists; then move the clock's position in the generation past the window
 3. notify the publisher; it publishes stored verdicts and marks them afterwards
 
-So a verdict is published at least once, always with the same id, and never changes.
+So a verdict is published at least once, always with the same id. It changes only by a higher revision, which is stored in place
+of the one before and published in the same way.
 """
 
 from __future__ import annotations
@@ -15,48 +20,36 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import zip_longest
-from threading import Event, Lock
+from threading import Event, RLock
 
 from services.drift.evaluation.classify import Subject
-from services.drift.metrics import DriftMetrics
+from services.drift.metrics import DriftMetrics, ModelStateName
+from services.drift.monitoring.inputs_clock import ClockProgress, InputsClock
 from services.drift.monitoring.lake_reader import LakeReader
-from services.drift.monitoring.model_status import ModelState, ModelStatus
+from services.drift.monitoring.late_outcomes import LateOutcomes
+from services.drift.monitoring.model_status import ClockStatus, ModelState, ModelStatus, OutcomesStatus
+from services.drift.monitoring.performance_clock import PerformanceClock
 from services.drift.monitoring.references import References
 from services.drift.monitoring.schedule import Schedule
 from services.drift.monitoring.window_evaluation import WindowEvaluation
-from services.drift.outcome_readiness import Watermarks, progress, ready_until, until
-from services.drift.verdicts.store import Generation, VerdictStore
+from services.drift.outcome_readiness import Watermarks, until
+from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
-from shared.contracts.verdict import Detector, Verdict
+from shared.contracts.verdict import SCHEDULED, Detector, Verdict
 from shared.errors import HomeostatError, NotFound
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
 
-# Windows of one model evaluated in one poll, before the next model.
+# Windows of one model that a clock judges in one poll, before the next model.
 WINDOWS_PER_POLL = 4
 # Pause after a failed poll: each retry may download a version.
 RETRY_SECONDS = 5.0
 
 
 @dataclass
-class _Cursor:
-    """Position in the windows of one generation. `delay`: of outcomes, None for a model without them. `in_gap`: the last window
-    had no rows, and its verdict is stored."""
-
-    seen: Generation
-    schedule: Schedule
-    delay: timedelta | None
-    replaced: datetime | None
-    watermarks: Watermarks
-    start: datetime
-    in_gap: bool
-
-
-@dataclass
 class Monitor:
-    """Has every window evaluated when it is ready. `now`: system clock; `clock`: monotonic."""
+    """Has every window judged when it is due. `now`: system clock; `clock`: monotonic."""
 
     references: References
     lake_reader: LakeReader
@@ -67,7 +60,12 @@ class Monitor:
     clock: Callable[[], float] = time.monotonic
     poll_seconds: float = 0.5
     _states: dict[str, ModelState] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _lock: RLock = field(default_factory=RLock)
+
+    def __post_init__(self) -> None:
+        self.inputs = InputsClock(self.references, self.lake_reader, self.evaluation, self.verdicts)
+        self.performance = PerformanceClock(self.references, self.evaluation, self.verdicts)
+        self.late_outcomes = LateOutcomes(self.lake_reader, self.evaluation, self.verdicts)
 
     def run(self, stop: Event) -> None:
         """Poll until `stop` is set."""
@@ -76,7 +74,7 @@ class Monitor:
                 stop.wait(self.poll_seconds)
 
     def step(self) -> int:
-        """Poll every model once; returns how many windows were evaluated."""
+        """Poll every model once; returns how many verdicts were reached."""
         try:
             models = self.references.models()
         except HomeostatError as error:
@@ -155,6 +153,9 @@ class Monitor:
             reference = self.references.get(model, release.version)
         except HomeostatError as error:
             return str(error)
+        if reference.loop.performance is not None and state.status.performance is None:
+            self._update(model, performance=ClockStatus(), outcomes=OutcomesStatus())
+            self.metrics.detector_state(model, "performance", "warming_up")
         self._update(
             model,
             version=release.version,
@@ -166,36 +167,87 @@ class Monitor:
 
     def _poll_lake(self, model: str, state: ModelState) -> int:
         begun = self.now()  # rows that arrive during the poll may make a window ready
-        evaluated = self._evaluate_new_rows(model, state)
-        if evaluated < WINDOWS_PER_POLL:
+        evaluated = self._judge_new_rows(model, state)
+        if not state.busy:
             self.metrics.last_full_poll(model, begun)
         return evaluated
 
-    def _evaluate_new_rows(self, model: str, state: ModelState) -> int:
+    def _judge_new_rows(self, model: str, state: ModelState) -> int:
         revision = self.lake_reader.revision(model)
         if revision == state.revision and not state.busy:
             return 0
         watermarks = self._record_generations(model)
-        state.history.add(watermarks, self.clock())
-        evaluated, next_end, ready_at = self._evaluate_due(model, watermarks)
-        state.revision, state.busy = revision, evaluated >= WINDOWS_PER_POLL
+        state.inputs_history.add(watermarks, self.clock())
+        state.performance_history.add(watermarks, self.clock())
+
+        def judged(verdict: Verdict, delay: timedelta | None) -> None:
+            self._judged(model, state, verdict, delay)
+
+        inputs = self.inputs.judge_due(model, watermarks, WINDOWS_PER_POLL, judged)
+        self._show_inputs(model, inputs)
+        performance = self.performance.judge_due(
+            model, watermarks, WINDOWS_PER_POLL, judged, inputs.next_window_end
+        )
+        self._show_performance(model, watermarks, performance)
+        more = self.late_outcomes.review(
+            model, watermarks.predictions, lambda verdict: self._show_last(model, verdict.detector)
+        )
+        behind = max(inputs.judged, performance.judged) >= WINDOWS_PER_POLL
+        state.revision, state.busy = revision, behind or more
         self.metrics.progress(model, watermarks)
-        last = self.verdicts.last_evaluation(model)
         self._update(
             model,
-            evaluated_until=last.window_end if last else None,
             next_window_start=self._next_window_start(model, state.status.generation),
-            next_window_end=next_end,
-            next_window_ready_at=ready_at,
-            outcomes_watermark=watermarks.outcomes,
-            **({} if state.busy else {"watermark": watermarks.predictions}),
+            **({} if inputs.judged >= WINDOWS_PER_POLL else {"watermark": watermarks.predictions}),
         )
-        return evaluated
+        return inputs.judged + performance.judged
+
+    def _judged(self, model: str, state: ModelState, verdict: Verdict, delay: timedelta | None) -> None:
+        """Show a new verdict at once, and how long it took."""
+        history = state.inputs_history if verdict.detector == "inputs" else state.performance_history
+        due_at = history.first_ready(Span(verdict.window_start, verdict.window_end), delay)
+        self.metrics.verdict_delay.labels(model, verdict.detector).observe(self.clock() - due_at)
+        self._show_last(model, verdict.detector)
+
+    def _show_last(self, model: str, detector: Detector) -> None:
+        """Set a clock's state from its last verdict."""
+        last = self.verdicts.last_of(model, detector)
+        status = self._state_of(model).status
+        before = status.inputs if detector == "inputs" else status.performance or ClockStatus()
+        if last is None:
+            return
+        clock = replace(before, state=last.state, evaluated_until=last.window_end, last_verdict=last)
+        self._update(model, **{detector: clock})
+        self.metrics.detector_state(model, detector, last.state)
+
+    def _show_inputs(self, model: str, done: ClockProgress) -> None:
+        inputs = self._state_of(model).status.inputs
+        clock = replace(inputs, next_window_end=done.next_window_end, due_at=done.due_at)
+        self._update(model, inputs=clock)
+
+    def _show_performance(self, model: str, watermarks: Watermarks, done: ClockProgress) -> None:
+        """While outcomes are overdue the last verdict says nothing about now: the state is `not_judged`."""
+        clock = self._state_of(model).status.performance
+        if clock is None:
+            return
+        last = clock.last_verdict
+        state: ModelStateName = last.state if last else "warming_up"
+        if done.overdue_since is not None:
+            state = "not_judged"
+        outcomes = OutcomesStatus(
+            watermarks.outcomes,
+            last.coverage if last else None,
+            last.outcome_lag_seconds if last else None,
+            done.overdue_since,
+        )
+        performance = replace(clock, state=state, next_window_end=done.next_window_end, due_at=done.due_at)
+        self._update(model, performance=performance, outcomes=outcomes)
+        self.metrics.detector_state(model, "performance", state)
 
     def _next_window_start(self, model: str, generation: int) -> datetime | None:
         """Where the generation's next window starts; None before its first row."""
         known = self.verdicts.generations(model)
-        return next((seen.evaluated_until for seen in known if seen.generation == generation), None)
+        return next((seen.inputs_until for seen in known if seen.generation == generation), None)
 
     def _record_generations(self, model: str) -> Watermarks:
         state = self._state_of(model)
@@ -207,84 +259,30 @@ class Monitor:
             state.generation_known = max(state.generation_known, seen.generation)
         return watermarks
 
-    def _evaluate_due(
-        self, model: str, watermarks: Watermarks
-    ) -> tuple[int, datetime | None, datetime | None]:
-        """Evaluate what is ready; also returns the end of the next window and the event time at which it will be ready."""
-        evaluated = 0
-        waiting: tuple[datetime | None, datetime | None] = (None, None)
-        generations = self.verdicts.generations(model)
-        for seen, newer in zip_longest(generations, generations[1:]):
-            replaced = newer.first if newer else None
-            if replaced is not None and seen.evaluated_until >= replaced:
-                continue
-            cursor = self._cursor(model, seen, replaced, watermarks)
-            while evaluated < WINDOWS_PER_POLL and (span := self._next_window(cursor)) is not None:
-                if progress(span, watermarks, cursor.delay) != "ready":
-                    waiting = (span.end, span.end + (cursor.delay or timedelta(0)))
-                    break
-                evaluated += self._evaluate_or_skip(model, cursor, span)
-        return evaluated, *waiting
-
-    def _cursor(
-        self, model: str, seen: Generation, replaced: datetime | None, watermarks: Watermarks
-    ) -> _Cursor:
-        loop = self.references.get(model, seen.version).loop
-        schedule = Schedule(self.lake_reader, model, seen, loop.drift.window)
-        start = seen.evaluated_until
-        # The stored verdict, not memory, says whether this gap has its verdict: so it is right after a restart.
-        last = self.verdicts.last_of_generation(model, seen.generation) if start > seen.first else None
-        in_gap = last is not None and last.rows == 0
-        delay = loop.performance.outcome.delay if loop.performance else None
-        return _Cursor(seen, schedule, delay, replaced, watermarks, start, in_gap)
-
-    def _next_window(self, cursor: _Cursor) -> Span | None:
-        """The next window of the generation; None if its end is unknown, or if the generation was replaced before it."""
-        span = cursor.schedule.window_from(cursor.start)
-        if cursor.replaced is None or (span is not None and span.end <= cursor.replaced):
-            return span
-        # No complete window is left. When no more rows can arrive, the generation is finished, so that later polls do not fetch
-        # its reference.
-        if progress(Span(cursor.start, cursor.replaced), cursor.watermarks, cursor.delay) == "ready":
-            self.verdicts.advance(cursor.schedule.model, cursor.seen.generation, cursor.replaced)
-        return None
-
-    def _evaluate_or_skip(self, model: str, cursor: _Cursor, span: Span) -> int:
-        """Evaluate the window, or skip the rest of a gap that has its verdict. Returns how many windows were evaluated."""
-        if cursor.in_gap:
-            limit = ready_until(cursor.watermarks, span.length, cursor.delay) or span.start
-            cursor.start, cursor.in_gap = cursor.schedule.after_gap(cursor.start, limit), False
-            self.verdicts.advance(model, cursor.seen.generation, cursor.start)
-            return 0
-        detector: Detector = "inputs" if cursor.delay is None else "performance"
-        subject = Subject(model, cursor.seen.version, cursor.seen.generation, detector, span)
-        verdict, new = self.evaluation.evaluate(subject)
-        if new:
-            self._update(model, last_verdict=verdict, state=verdict.state)
-            ready_at = self._state_of(model).history.first_ready(span, cursor.delay)
-            self.metrics.verdict_delay.labels(model).observe(self.clock() - ready_at)
-        cursor.start, cursor.in_gap = span.end, verdict.rows == 0
-        self.verdicts.advance(model, cursor.seen.generation, cursor.start)
-        return 1
-
     def _state_of(self, model: str) -> ModelState:
         with self._lock:
             state = self._states.get(model)
             if state is None:
-                last = self.verdicts.last_evaluation(model)
-                known = self.verdicts.generations(model)
-                state = ModelState(
-                    ModelStatus(model, last_verdict=last, state=last.state if last else "warming_up"),
-                    generation_known=known[-1].generation if known else 0,
-                )
-                self._states[model] = state
-                if last is None:
-                    self.metrics.warming_up(model)
-                else:
-                    self.metrics.show(last)
-                # Set at start, so that the alert fires for a service that restarts and never completes a poll.
-                self.metrics.last_full_poll(model, last.reached_at if last else self.now())
+                state = self._states[model] = self._restored(model)
             return state
+
+    def _restored(self, model: str) -> ModelState:
+        """The state after a restart: from the store, so that the gauges are right before the next window."""
+        known = self.verdicts.generations(model)
+        clocks: dict[str, ClockStatus] = {}
+        for detector in SCHEDULED:
+            last = self.verdicts.last_of(model, detector)
+            if last is not None:
+                clocks[detector] = ClockStatus(last.state, last.window_end, last_verdict=last)
+                self.metrics.show(last)
+                self.metrics.detector_state(model, detector, last.state)
+        if "inputs" not in clocks:
+            self.metrics.detector_state(model, "inputs", "warming_up")
+        reached = [clock.last_verdict.reached_at for clock in clocks.values() if clock.last_verdict]
+        # Set at start, so that the alert fires for a service that restarts and never completes a poll.
+        self.metrics.last_full_poll(model, max(reached, default=self.now()))
+        status = ModelStatus(model, **clocks)  # type: ignore[arg-type]
+        return ModelState(status, generation_known=known[-1].generation if known else 0)
 
     def _update(self, model: str, **changes: object) -> None:
         with self._lock:

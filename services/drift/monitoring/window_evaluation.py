@@ -1,6 +1,8 @@
-"""Evaluates one window once: the verdict is stored before anyone is notified.
+"""Evaluates one window once for each detector: the verdict is stored before anyone is notified.
 
 1. return the stored verdict, if there is one   2. read the rows and evaluate them   3. store the verdict   4. notify
+
+A review evaluates a stored verdict on performance again, and stores a higher revision in step 3 only if the conclusion changed.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import RLock
 
-from services.drift.evaluation.classify import Subject, classify
+from services.drift.evaluation.classify import Subject, classify, is_changed
 from services.drift.evaluation.evaluator import Evaluator
 from services.drift.metrics import DriftMetrics
-from services.drift.monitoring.lake_reader import LakeReader
+from services.drift.monitoring.lake_reader import LakeReader, Read
 from services.drift.monitoring.references import References
-from services.drift.verdicts.store import VerdictStore
+from services.drift.outcome_readiness import open_until
+from services.drift.verdicts.store import OutcomesRead, VerdictStore
+from services.drift.windows import Span
 from shared.contracts.verdict import SCHEDULED, Verdict
 from shared.errors import Conflict, NotFound
 from shared.observability.logs import get_logger
@@ -39,19 +43,65 @@ class WindowEvaluation:
     on_evaluation: Callable[[Verdict], None] = lambda _: None
     lock: RLock = field(default_factory=RLock)
 
-    def evaluate(self, subject: Subject) -> tuple[Verdict, bool]:
-        """The verdict on a window, and whether it is new. Raises Conflict, see `Monitor.evaluate_now`."""
+    def evaluate(self, subject: Subject, inputs: Verdict | None = None) -> tuple[Verdict, bool]:
+        """The verdict on a window, and whether it is new. Raises Conflict, see `Monitor.evaluate_now`.
+
+        `inputs`: the verdict on the inputs of the window, for one on its performance.
+        """
         with self.lock:
             existing = self._existing(subject)
             if existing is not None:
                 # Stored before a crash, or the same window in another generation: one cause, one verdict.
                 return existing, False
-            started = time.perf_counter()
-            reference = self.references.get(subject.model, subject.version)
-            rows = self.lake_reader.rows(subject.model, reference.loop, subject.span, subject.generation)
-            verdict = classify(subject, self.evaluator.evaluate(subject, rows, reference), self.now())
-            self.verdicts.put(verdict)
-            self.metrics.evaluation_seconds.labels(subject.model).observe(time.perf_counter() - started)
+            verdict, outcomes = self._judge(subject, inputs)
+            self.verdicts.put(verdict, outcomes)
+        self._announce(verdict)
+        return verdict, True
+
+    def review(self, verdict: Verdict) -> Verdict | None:
+        """Evaluate a stored verdict on performance again; the higher revision, None if the conclusion is the same."""
+        subject = Subject(
+            verdict.model,
+            verdict.version,
+            verdict.generation,
+            "performance",
+            Span(verdict.window_start, verdict.window_end),
+        )
+        with self.lock:
+            again, outcomes = self._judge(subject, self._inputs_of(subject))
+            assert outcomes is not None
+            if not is_changed(verdict, again):
+                self.verdicts.set_outcomes_version(verdict.verdict_id, outcomes.version)
+                return None
+            revised = again.model_copy(update={"revision": verdict.revision + 1})
+            self.verdicts.revise(revised, outcomes.version)
+        self.metrics.revised(revised)
+        self._announce(revised)
+        return revised
+
+    def _judge(self, subject: Subject, inputs: Verdict | None) -> tuple[Verdict, OutcomesRead | None]:
+        """The verdict, and what it knows of outcomes where later ones may change it."""
+        started = time.perf_counter()
+        reference = self.references.get(subject.model, subject.version)
+        performance = reference.loop.performance if subject.detector == "performance" else None
+        outcomes = None
+        if performance is not None:
+            # Read before the rows: what arrives between the two is counted as late.
+            version = self.lake_reader.outcomes_version(subject.model)
+            outcomes = OutcomesRead(version, open_until(subject.span, performance.outcome.delay))
+        read: Read = (
+            "all"
+            if subject.reads_inputs and subject.reads_outcomes
+            else "inputs"
+            if subject.reads_inputs
+            else "performance"
+        )
+        rows = self.lake_reader.rows(subject.model, reference.loop, subject.span, subject.generation, read)
+        verdict = classify(subject, self.evaluator.evaluate(subject, rows, reference), self.now(), inputs)
+        self.metrics.evaluation_seconds.labels(subject.model).observe(time.perf_counter() - started)
+        return verdict, outcomes
+
+    def _announce(self, verdict: Verdict) -> None:
         self.metrics.reached(verdict)
         self.notify_publisher()
         _log.info(
@@ -60,6 +110,7 @@ class WindowEvaluation:
             version=verdict.version[:12],
             window=verdict.window_end.isoformat(),
             cause_id=verdict.verdict_id,
+            revision=verdict.revision,
             state=verdict.state,
             detector=verdict.detector,
             rows=verdict.rows,
@@ -67,7 +118,12 @@ class WindowEvaluation:
         )
         if verdict.detector in SCHEDULED:
             self.on_evaluation(verdict)
-        return verdict, True
+
+    def _inputs_of(self, subject: Subject) -> Verdict | None:
+        try:
+            return self.verdicts.get(subject.for_detector("inputs").verdict_id)
+        except NotFound:
+            return None
 
     def _existing(self, subject: Subject) -> Verdict | None:
         try:

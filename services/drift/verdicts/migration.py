@@ -1,9 +1,10 @@
-"""Brings the verdict store of an earlier release to the present format, once, when it is opened.
+"""Creates the verdict store's tables, or brings those of an earlier release to the present format, when the store is opened.
 
 The format's number is SQLite's `user_version`:
 
 0  scheduled verdicts have the detector `evaluation`
 1  they have `inputs` or `performance`
+2  each of the two has its own position in the windows of a generation; verdicts have revisions
 """
 
 from __future__ import annotations
@@ -16,22 +17,42 @@ from pydantic import ValidationError
 from shared.contracts.verdict import Verdict, cause_key
 from shared.errors import OperatorError
 
-FORMAT = 1
+FORMAT = 2
+
+_TABLES = (
+    """CREATE TABLE IF NOT EXISTS verdicts (
+  verdict_id TEXT PRIMARY KEY, model TEXT NOT NULL, generation INTEGER NOT NULL, detector TEXT NOT NULL,
+  window_end INTEGER NOT NULL, body TEXT NOT NULL, published INTEGER NOT NULL DEFAULT 0, number INTEGER NOT NULL,
+  revision INTEGER NOT NULL DEFAULT 1, outcomes_version INTEGER, open_until INTEGER
+)""",
+    "CREATE INDEX IF NOT EXISTS verdicts_by_window ON verdicts (model, detector, window_end)",
+    "CREATE INDEX IF NOT EXISTS verdicts_unpublished ON verdicts (published, number)",
+    "CREATE INDEX IF NOT EXISTS verdicts_open ON verdicts (model, window_end) WHERE outcomes_version IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS generations (
+  model TEXT NOT NULL, generation INTEGER NOT NULL, version TEXT NOT NULL, first INTEGER NOT NULL,
+  inputs_until INTEGER NOT NULL, performance_until INTEGER NOT NULL,
+  PRIMARY KEY (model, generation)
+)""",
+)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Migrate in one transaction. Raises OperatorError for a store that a later release wrote, sqlite3.Error."""
-    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if found > FORMAT:
-        raise OperatorError(
-            f"the verdict store has format {found}, which a later release wrote; this release reads up to {FORMAT}",
-            hint="run the later release again, or move the file away: then every window in the lake is evaluated anew",
-        )
-    if found == FORMAT:
-        return
+def prepare(connection: sqlite3.Connection) -> None:
+    """Create or migrate, in one transaction. Raises OperatorError for a store that a later release wrote, sqlite3.Error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _name_detectors(connection)
+        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if found > FORMAT:
+            raise OperatorError(
+                f"the verdict store has format {found}, which a later release wrote; this release reads up to {FORMAT}",
+                hint="run the later release again, or move the file away: then every window in the lake is evaluated anew",
+            )
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'").fetchone():
+            if found < 1:
+                _name_detectors(connection)
+            if found < 2:
+                _separate_positions(connection)
+        for statement in _TABLES:
+            connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
     except BaseException:
@@ -66,3 +87,13 @@ def _name_detectors(connection: sqlite3.Connection) -> None:
         "UPDATE generations SET evaluated_until = MAX(evaluated_until, COALESCE((SELECT MAX(window_end) FROM verdicts WHERE"
         " verdicts.model = generations.model AND verdicts.generation = generations.generation AND detector != 'request'), 0))"
     )
+
+
+def _separate_positions(connection: sqlite3.Connection) -> None:
+    """Both begin where the one position was: what was evaluated had its inputs and its performance judged."""
+    connection.execute("ALTER TABLE generations RENAME COLUMN evaluated_until TO inputs_until")
+    connection.execute("ALTER TABLE generations ADD COLUMN performance_until INTEGER NOT NULL DEFAULT 0")
+    connection.execute("UPDATE generations SET performance_until = inputs_until")
+    connection.execute("ALTER TABLE verdicts ADD COLUMN revision INTEGER NOT NULL DEFAULT 1")
+    connection.execute("ALTER TABLE verdicts ADD COLUMN outcomes_version INTEGER")
+    connection.execute("ALTER TABLE verdicts ADD COLUMN open_until INTEGER")

@@ -59,9 +59,9 @@ class Publisher:
                         self._topic.send(verdict)
                     except RecordRefused as error:
                         _log.error("verdict_refused", cause_id=verdict.verdict_id, error=str(error))
-                        self._verdicts.mark_refused(verdict.verdict_id)
+                        self._verdicts.mark_refused(verdict)
                         continue
-                    self._verdicts.mark_published(verdict.verdict_id)
+                    self._verdicts.mark_published(verdict)
                     sent += 1
             self._note(unavailable=False, error="")
         except HomeostatError as error:

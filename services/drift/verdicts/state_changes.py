@@ -31,9 +31,13 @@ class StateChanges:
 
     def annotate(self, verdict: Verdict) -> None:
         """Annotate a stored verdict if its state is new. Raises OperatorError if the store cannot be read."""
-        if verdict.state not in ANNOTATED:
+        # Faulty inputs were annotated when the window closed.
+        if verdict.state not in ANNOTATED or (verdict.detector, verdict.state) == (
+            "performance",
+            "data_fault",
+        ):
             return
-        before = self.verdicts.evaluation_before(verdict, CONCLUSIVE)
+        before = self.verdicts.last_before(verdict, CONCLUSIVE)
         if before is not None and before.state == verdict.state and before.generation == verdict.generation:
             return
         state = verdict.state.replace("_", " ").capitalize()

@@ -1,8 +1,8 @@
-"""Verdicts and the first rows of generations, stored in SQLite before they are published.
+"""Verdicts and positions in the windows of generations, stored in SQLite before they are published.
 
-A verdict is stored under its id unless that exists: a window evaluated twice keeps its first verdict. What is not yet marked as
-published is published again after a restart, with the same id. A row that cannot be read counts as absent: it is logged once and
-delays no other, and the same window evaluated again replaces it.
+A verdict is stored under its id unless that exists: a window evaluated twice keeps its first verdict. Only `revise` replaces one,
+by a higher revision. What is not yet marked as published is published again after a restart, with the same id. A row that cannot
+be read counts as absent: it is logged once and delays no other, and the same window evaluated again replaces it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from threading import Lock
 
 from pydantic import ValidationError
 
-from services.drift.verdicts.migration import migrate
+from services.drift.verdicts.migration import prepare
 from shared.contracts.event_time import from_micros, to_micros
-from shared.contracts.verdict import SCHEDULED, State, Verdict
+from shared.contracts.verdict import Clock, Detector, State, Verdict
 from shared.errors import NotFound, OperatorError
 from shared.observability.logs import get_logger
 
@@ -28,33 +28,31 @@ _log = get_logger(__name__)
 # What the column `published` says.
 _WAITING, _PUBLISHED, _UNREADABLE, _REFUSED = 0, 1, -1, -2
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS verdicts (
-  verdict_id TEXT PRIMARY KEY, model TEXT NOT NULL, generation INTEGER NOT NULL, detector TEXT NOT NULL,
-  window_end INTEGER NOT NULL, body TEXT NOT NULL, published INTEGER NOT NULL DEFAULT 0, number INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS verdicts_by_window ON verdicts (model, detector, window_end);
-CREATE INDEX IF NOT EXISTS verdicts_unpublished ON verdicts (published, number);
-CREATE TABLE IF NOT EXISTS generations (
-  model TEXT NOT NULL, generation INTEGER NOT NULL, version TEXT NOT NULL, first INTEGER NOT NULL,
-  evaluated_until INTEGER NOT NULL,
-  PRIMARY KEY (model, generation)
-);
-"""
-
-_SCHEDULED = "detector IN ({})".format(", ".join(f"'{each}'" for each in SCHEDULED))
+_NEXT_NUMBER = "(SELECT COALESCE(MAX(number), 0) + 1 FROM verdicts)"
 _SELECT = f"SELECT verdict_id, body FROM verdicts WHERE published != {_UNREADABLE}"
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A generation as the lake shows it: its version, the event time of the first of its rows that was seen, and where its
-    next window starts (the first row until a window was evaluated)."""
+    """A generation as the lake shows it: its version, the event time of the first of its rows that was seen, and two positions.
+
+    `inputs_until`: where the next window starts whose inputs are judged. `performance_until`: end of the last window whose
+    performance was judged. Both are the first row until a window was judged.
+    """
 
     generation: int
     version: str
     first: datetime
-    evaluated_until: datetime
+    inputs_until: datetime
+    performance_until: datetime
+
+
+@dataclass(frozen=True)
+class OutcomesRead:
+    """What a verdict knows of outcomes: the `version` of their table, and the event time until which later ones may change it."""
+
+    version: int
+    open_until: datetime
 
 
 class VerdictStore:
@@ -68,8 +66,7 @@ class VerdictStore:
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(_TABLES)
-            migrate(self._connection)
+            prepare(self._connection)
         except (OSError, sqlite3.Error) as error:
             raise OperatorError(
                 f"the verdict store {path} cannot be opened: {error}",
@@ -81,13 +78,17 @@ class VerdictStore:
         with self._lock:
             self._connection.close()
 
-    def put(self, verdict: Verdict) -> bool:
-        """Store a verdict; False if its id was stored before. Replaces an unreadable row. Durable when this returns."""
+    def put(self, verdict: Verdict, outcomes: OutcomesRead | None = None) -> bool:
+        """Store a verdict; False if its id was stored before. Replaces an unreadable row. Durable when this returns.
+
+        `outcomes`: what was read, where later outcomes may change the verdict.
+        """
         with self._cursor() as cursor:
             cursor.execute(
-                "INSERT INTO verdicts (verdict_id, model, generation, detector, window_end, body, number)"
-                " VALUES (?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(number), 0) + 1 FROM verdicts))"
+                "INSERT INTO verdicts (verdict_id, model, generation, detector, window_end, body, revision, outcomes_version,"
+                f" open_until, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_NUMBER})"
                 " ON CONFLICT (verdict_id) DO UPDATE SET generation = excluded.generation, body = excluded.body,"
+                " revision = excluded.revision, outcomes_version = excluded.outcomes_version, open_until = excluded.open_until,"
                 f" published = {_WAITING}, number = excluded.number WHERE published = {_UNREADABLE}",
                 (
                     verdict.verdict_id,
@@ -96,9 +97,50 @@ class VerdictStore:
                     verdict.detector,
                     to_micros(verdict.window_end),
                     verdict.model_dump_json(),
+                    verdict.revision,
+                    None if outcomes is None else outcomes.version,
+                    None if outcomes is None else to_micros(outcomes.open_until),
                 ),
             )
             return cursor.rowcount == 1
+
+    def revise(self, verdict: Verdict, outcomes_version: int) -> bool:
+        """Replace the stored revision by this higher one, to be published; False if it is not higher. Durable as in `put`."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                f"UPDATE verdicts SET body = ?, revision = ?, outcomes_version = ?, published = {_WAITING},"
+                f" number = {_NEXT_NUMBER} WHERE verdict_id = ? AND revision < ?",
+                (
+                    verdict.model_dump_json(),
+                    verdict.revision,
+                    outcomes_version,
+                    verdict.verdict_id,
+                    verdict.revision,
+                ),
+            )
+            return cursor.rowcount == 1
+
+    def open_verdicts(self, model: str) -> list[tuple[Verdict, OutcomesRead]]:
+        """Verdicts that later outcomes may change, by window end."""
+        with self._cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT verdict_id, outcomes_version, open_until FROM verdicts"
+                " WHERE model = ? AND outcomes_version IS NOT NULL",
+                (model,),
+            ).fetchall()
+        known = {str(key): OutcomesRead(int(version), from_micros(int(time))) for key, version, time in rows}
+        found = self._verdicts(
+            "AND model = ? AND outcomes_version IS NOT NULL ORDER BY window_end", (model,), len(known)
+        )
+        return [(verdict, known[verdict.verdict_id]) for verdict in found if verdict.verdict_id in known]
+
+    def set_outcomes_version(self, verdict_id: str, outcomes_version: int | None) -> None:
+        """Store that outcomes up to this version of the table do not change the verdict; None: later ones are not regarded."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                "UPDATE verdicts SET outcomes_version = ? WHERE verdict_id = ?",
+                (outcomes_version, verdict_id),
+            )
 
     def get(self, verdict_id: str) -> Verdict:
         """The verdict of that id. Raises NotFound."""
@@ -120,18 +162,11 @@ class VerdictStore:
             rows = cursor.execute(f"{_SELECT} {about} ORDER BY number DESC LIMIT ?", values).fetchall()
         return [str(body) for _, body in rows]
 
-    def last_evaluation(self, model: str) -> Verdict | None:
-        """The evaluation with the last window end."""
+    def last_of(self, model: str, detector: Detector, generation: int | None = None) -> Verdict | None:
+        """The detector's verdict with the last window end, of all generations or of one."""
         found = self._verdicts(
-            f"AND model = ? AND {_SCHEDULED} ORDER BY window_end DESC, number DESC", (model,), 1
-        )
-        return found[0] if found else None
-
-    def last_of_generation(self, model: str, generation: int) -> Verdict | None:
-        """The evaluation of that generation with the last window end."""
-        found = self._verdicts(
-            f"AND model = ? AND generation = ? AND {_SCHEDULED} ORDER BY window_end DESC, number DESC",
-            (model, generation),
+            "AND model = ? AND detector = ? AND generation = COALESCE(?, generation) ORDER BY window_end DESC, number DESC",
+            (model, detector, generation),
             1,
         )
         return found[0] if found else None
@@ -144,13 +179,21 @@ class VerdictStore:
             100,
         )
 
-    def evaluation_before(self, verdict: Verdict, states: Sequence[State]) -> Verdict | None:
-        """The last evaluation of the model stored before `verdict` with one of `states`."""
+    def windows(self, model: str, generation: int, after: datetime, limit: int) -> list[Verdict]:
+        """The first verdicts on inputs of a generation with a window end later than `after`, by window end."""
+        return self._verdicts(
+            "AND model = ? AND generation = ? AND detector = 'inputs' AND window_end > ? ORDER BY window_end",
+            (model, generation, to_micros(after)),
+            limit,
+        )
+
+    def last_before(self, verdict: Verdict, states: Sequence[State]) -> Verdict | None:
+        """The last verdict of the same detector and model stored before `verdict` with one of `states`."""
         wanted = ", ".join("?" * len(states))
         found = self._verdicts(
-            f"AND model = ? AND {_SCHEDULED} AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
+            "AND model = ? AND detector = ? AND number < (SELECT number FROM verdicts WHERE verdict_id = ?)"
             f" AND json_extract(body, '$.state') IN ({wanted}) ORDER BY number DESC",
-            (verdict.model, verdict.verdict_id, *states),
+            (verdict.model, verdict.detector, verdict.verdict_id, *states),
             1,
         )
         return found[0] if found else None
@@ -165,46 +208,49 @@ class VerdictStore:
             cursor.execute("SELECT COUNT(*) FROM verdicts WHERE published = ?", (_WAITING,))
             return int(cursor.fetchone()[0])
 
-    def mark_published(self, verdict_id: str) -> None:
-        """Mark it as published."""
-        self._mark(verdict_id, _PUBLISHED)
+    def mark_published(self, verdict: Verdict) -> None:
+        """Mark this revision as published; a higher one that was stored meanwhile is still to be sent."""
+        self._mark(verdict.verdict_id, _PUBLISHED, verdict.revision)
 
-    def mark_refused(self, verdict_id: str) -> None:
+    def mark_refused(self, verdict: Verdict) -> None:
         """Mark it as refused by the broker: it stays readable here and is not sent again."""
-        self._mark(verdict_id, _REFUSED)
+        self._mark(verdict.verdict_id, _REFUSED, verdict.revision)
 
     def put_generation(self, model: str, seen: Generation) -> None:
         """Store a generation's first row unless one is stored: rows that arrive late do not move its windows."""
         with self._cursor() as cursor:
             cursor.execute(
-                "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO generations (model, generation, version, first, inputs_until, performance_until)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     model,
                     seen.generation,
                     seen.version,
                     to_micros(seen.first),
-                    to_micros(seen.evaluated_until),
+                    to_micros(seen.inputs_until),
+                    to_micros(seen.performance_until),
                 ),
             )
 
-    def advance(self, model: str, generation: int, evaluated_until: datetime) -> None:
-        """Store where the generation's next window starts; it never moves back."""
+    def advance(self, model: str, generation: int, detector: Clock, until: datetime) -> None:
+        """Store the detector's position in the generation's windows; it never moves back."""
         with self._cursor() as cursor:
             cursor.execute(
-                "UPDATE generations SET evaluated_until = MAX(evaluated_until, ?) WHERE model = ? AND generation = ?",
-                (to_micros(evaluated_until), model, generation),
+                f"UPDATE generations SET {detector}_until = MAX({detector}_until, ?) WHERE model = ? AND generation = ?",
+                (to_micros(until), model, generation),
             )
 
     def generations(self, model: str) -> list[Generation]:
         """Generations seen, oldest first."""
         with self._cursor() as cursor:
             rows = cursor.execute(
-                "SELECT generation, version, first, evaluated_until FROM generations WHERE model = ? ORDER BY generation",
+                "SELECT generation, version, first, inputs_until, performance_until FROM generations WHERE model = ?"
+                " ORDER BY generation",
                 (model,),
             ).fetchall()
         return [
-            Generation(int(number), str(version), from_micros(int(first)), from_micros(int(until)))
-            for number, version, first, until in rows
+            Generation(int(number), str(version), *(from_micros(int(time)) for time in times))
+            for number, version, *times in rows
         ]
 
     def _verdicts(self, rest: str, values: tuple[object, ...], limit: int) -> list[Verdict]:
@@ -223,9 +269,12 @@ class VerdictStore:
             if len(found) == len(rows):
                 return found
 
-    def _mark(self, verdict_id: str, published: int) -> None:
+    def _mark(self, verdict_id: str, published: int, revision: int | None = None) -> None:
         with self._cursor() as cursor:
-            cursor.execute("UPDATE verdicts SET published = ? WHERE verdict_id = ?", (published, verdict_id))
+            cursor.execute(
+                "UPDATE verdicts SET published = ? WHERE verdict_id = ? AND revision = COALESCE(?, revision)",
+                (published, verdict_id, revision),
+            )
 
     @contextmanager
     def _cursor(self) -> Iterator[sqlite3.Cursor]:

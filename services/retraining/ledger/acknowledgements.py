@@ -15,6 +15,10 @@ from services.retraining.policy.attention import FOLLOWING, EarlierRun, Issue, i
 from services.retraining.run_states import SERVICE_DIED
 from shared.errors import Conflict
 
+# A verdict on performance is data_fault only because the verdict on the inputs of the same window is, which has the issue.
+REPEATS_INPUTS = (cause.c.state == "data_fault") & (
+    func.coalesce(cause.c.verdict["detector"].as_string(), "") == "performance"
+)
 # Columns that `issues_of` needs. A query that selects them joins decision and cause, and outer-joins run.
 ISSUE_COLUMNS = (
     decision.c.id,
@@ -22,6 +26,7 @@ ISSUE_COLUMNS = (
     decision.c.model,
     decision.c.reason_code,
     cause.c.state.label("cause_state"),
+    REPEATS_INPUTS.label("repeats_inputs"),
     func.coalesce(run.c.state, "").label("run_state"),
     func.coalesce(run.c.reason_code, "").label("run_code"),
 )
@@ -80,7 +85,7 @@ def issues_of(connection: Connection, rows: Sequence[RowMapping | Mapping[str, A
     )
     return [
         issue_of(
-            row["cause_state"],
+            "" if row["repeats_inputs"] else row["cause_state"],
             row["reason_code"],
             row["run_state"],
             [run for order, run in runs.get(row["model"], ()) if order < row["id"]] if follows else (),

@@ -99,10 +99,8 @@ def count_delivery(connection: Connection, received: Cause, known: Recorded) -> 
 def insert_decision(
     connection: Connection, received: Cause, made: Decision, event_time: datetime, now: datetime
 ) -> None:
-    """Insert the decision about a cause; it replaces one that awaited the verdict."""
-    connection.execute(
-        delete(decision).where(decision.c.cause_key == received.key, decision.c.reason_code == AWAITED)
-    )
+    """Insert the decision about a cause; it replaces one that awaited the verdict, or was about an earlier revision of it."""
+    connection.execute(delete(decision).where(decision.c.cause_key == received.key))
     connection.execute(
         decision.insert().values(
             cause_key=received.key,

@@ -21,6 +21,7 @@ from services.retraining.ledger.deduplication import (
 from services.retraining.ledger.engine import writing
 from services.retraining.ledger.queries import LedgerQueries
 from services.retraining.ledger.records import Project, Recorded, Run
+from services.retraining.ledger.revisions import record_revision
 from services.retraining.ledger.statements import (
     ANSWERS,
     add_to_outbox,
@@ -97,7 +98,8 @@ class Ledger(LedgerQueries):
         """Decide on a cause once: cause, decision, run and budget entry are written together or not at all.
 
         1. find the cause's key: an alert about a verdict takes the verdict's
-        2. a known cause: count the delivery and return the earlier decision, unless that awaited a verdict
+        2. a known cause: count the delivery and return the earlier decision, unless that awaited a verdict, or a later revision
+           of the verdict became drift and nothing was started
         3. read the model's history and call `decide` (pure; called again if the transaction is retried)
         4. write cause and decision; for retrain and suggest also the run, and reserve its budget
         """
@@ -106,7 +108,8 @@ class Ledger(LedgerQueries):
             known = known_cause(connection, received.key)
             if known is not None:
                 count_delivery(connection, received, known)
-                if known.decision.reason_code != AWAITED:
+                revised = record_revision(connection, received, known, now)
+                if known.decision.reason_code != AWAITED and not revised:
                     return known
             made = decide(
                 received,

@@ -18,6 +18,7 @@ from services.retraining.ledger.acknowledgements import (
 from services.retraining.ledger.engine import reading
 from services.retraining.ledger.metrics_snapshot import MetricsSnapshot, read_metrics_snapshot
 from services.retraining.ledger.records import Project, Run
+from services.retraining.ledger.revisions import revisions_of
 from services.retraining.ledger.statements import EVALUATED, RUNS, plain, run_of, runs_before
 from services.retraining.ledger.tables import (
     acknowledgement,
@@ -131,9 +132,10 @@ class LedgerQueries:
         with reading(self._engine) as connection:
             found = connection.execute(select(cause).where(cause.c.key == key)).mappings().first()
             row = connection.execute(decided).mappings().first()
+            revisions = revisions_of(connection, key)
         if found is None or row is None:
             return None
-        return {"decision": with_acknowledgement(row), "cause": plain(found)}
+        return {"decision": with_acknowledgement(row), "cause": {**plain(found), "revisions": revisions}}
 
     def event_time(self, model: str) -> datetime | None:
         """The latest event time that a verdict in the ledger has for a model."""
@@ -163,12 +165,12 @@ class LedgerQueries:
             cause.c.model == model,
             cause.c.state == "data_fault",
             cause.c.window_start.is_not(None),
-            EVALUATED,
+            cause.c.verdict["detector"].as_string() != "request",
         )
         with reading(self._engine) as connection:
             return [
                 (row.window_start, row.window_end)
-                for row in connection.execute(query.order_by(cause.c.window_start))
+                for row in connection.execute(query.distinct().order_by(cause.c.window_start))
             ]
 
     def latest_verdict_with_loss(self, model: str) -> Verdict | None:

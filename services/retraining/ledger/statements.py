@@ -16,7 +16,7 @@ from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, State
 from shared.contracts.verdict import SCHEDULED
 from shared.errors import Conflict, NotFound
 
-_MAX_VERDICTS = 64
+_MAX_VERDICTS = 128
 
 ANSWERS = select(approval.c.answer)
 # Each scheduled detector covers event time without overlap. A verdict on a window that a person chose counts as a cause only.
@@ -93,7 +93,13 @@ def verdicts_before(connection: Connection, model: str, version: str) -> tuple[P
         .limit(_MAX_VERDICTS)
     )
     return tuple(
-        PastVerdict(row.window_start, row.window_end, row.state, tuple(row.verdict["drifted"]))
+        PastVerdict(
+            row.window_start,
+            row.window_end,
+            row.state,
+            tuple(row.verdict["drifted"]),
+            row.verdict["detector"],
+        )
         for row in connection.execute(query)
     )
 

@@ -1,6 +1,7 @@
 """The ledger's tables, for SQLite and Postgres. Migrations create them; queries use these definitions.
 
-project   cause ─1:1─ decision   cause ─1:0..1─ acknowledgement   cause ─1:0..1─ run ─ gate, approval, budget_entry
+project   cause ─1:1─ decision   cause ─1:n─ revision   cause ─1:0..1─ acknowledgement
+            cause ─1:0..1─ run ─ gate, approval, budget_entry
 release   outbox
 """
 
@@ -88,6 +89,19 @@ decision = Table(
     Column("decided_at", UtcTimestamp, nullable=False),
 )
 Index("decision_by_model", decision.c.model, decision.c.id)
+
+# Verdicts that late or corrected outcomes changed; `cause` has the latest. One row per revision received.
+revision = Table(
+    "revision",
+    metadata,
+    Column("cause_key", String(64), ForeignKey("cause.key"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("state", String(32), nullable=False),
+    Column("state_before", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decision_before", String(32), nullable=False),
+    Column("received_at", UtcTimestamp, nullable=False),
+)
 
 acknowledgement = Table(
     "acknowledgement",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from shared.contracts.verdict import State
+from shared.contracts.verdict import Detector, State
 
 Action = Literal["retrain", "suggest", "wait"]
 ReasonCode = Literal[
@@ -65,12 +65,13 @@ class PastRun:
 
 @dataclass(frozen=True)
 class PastVerdict:
-    """An earlier verdict about the served version."""
+    """An earlier scheduled verdict about the served version, in its latest revision."""
 
     window_start: datetime
     window_end: datetime
     state: State
     drifted: tuple[str, ...]
+    detector: Detector = "performance"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,17 @@
-"""The triggers: each evaluates a verdict and the history, and returns whether it fires and why."""
+"""The triggers: each evaluates a verdict and the history, and returns whether it fires and why.
+
+A window has a verdict on its inputs, when it closes, and one on its performance, when its outcomes are due. Drift of features
+and predictions is in the first, drift of performance in the second. The other triggers are evaluated with the second, once per
+window.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.retraining.policy.decision import History, ReasonCode
+from services.retraining.policy.decision import History, PastVerdict, ReasonCode
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.retraining_spec import (
     DriftTrigger,
@@ -14,7 +20,16 @@ from shared.contracts.retraining_spec import (
     ScheduleTrigger,
     Trigger,
 )
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import Detector, Verdict
+
+_WITHOUT_OUTCOMES: tuple[Detector, ...] = ("inputs", "stream")
+# Kinds of drift that a detector measures.
+_KINDS: Mapping[Detector, tuple[str, ...]] = {
+    "inputs": ("feature", "prediction"),
+    "performance": ("performance",),
+    "stream": ("feature", "prediction"),
+    "request": ("feature", "prediction", "performance"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,8 @@ def evaluate_trigger(
     """Evaluate one trigger. Without a verdict, the drift and floor triggers do not fire."""
     if isinstance(trigger, DriftTrigger):
         return _drift(trigger, verdict, history)
+    if verdict is not None and verdict.detector in _WITHOUT_OUTCOMES:
+        return TriggerResult(False, trigger.when, "evaluated when the outcomes of the window are due")
     if isinstance(trigger, FloorTrigger):
         return _floor(spec, verdict)
     if isinstance(trigger, ScheduleTrigger):
@@ -50,13 +67,10 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
             False, "drift", f"the drift is of kind {', '.join(verdict.drifted)}, not {wanted}"
         )
     streak, since = 1, verdict.window_start
-    earlier = {past.window_end: past for past in history.verdicts if past.window_end < verdict.window_end}
-    for past in sorted(earlier.values(), key=lambda past: past.window_end, reverse=True):
-        if past.state in ("insufficient_data", "warming_up"):  # too little data to count for or against drift
-            continue
-        if past.state != "drift" or not set(past.drifted) & set(trigger.kinds):
+    for window in _earlier_windows(trigger, verdict, history):
+        if not any(past.state == "drift" and set(past.drifted) & set(trigger.kinds) for past in window):
             break
-        streak, since = streak + 1, past.window_start
+        streak, since = streak + 1, window[0].window_start
     if streak < trigger.windows:
         return TriggerResult(
             False, "drift", f"{', '.join(matching)} drift in {streak} of {trigger.windows} windows in a row"
@@ -64,6 +78,20 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
     return TriggerResult(
         True, "drift", f"{', '.join(matching)} drift: {verdict.explanation or 'see the verdict'}", since
     )
+
+
+def _earlier_windows(trigger: DriftTrigger, verdict: Verdict, history: History) -> list[list[PastVerdict]]:
+    """The windows before that of `verdict`, newest first, each with its verdicts that count for or against such drift.
+
+    A verdict with too little data does not count, nor one of the detector that does not measure any of the kinds.
+    """
+    windows: dict[datetime, list[PastVerdict]] = {}
+    for past in history.verdicts:
+        counts = past.state not in ("insufficient_data", "warming_up")
+        measured = set(trigger.kinds) & set(_KINDS[past.detector]) or set(trigger.kinds) & set(past.drifted)
+        if past.window_end < verdict.window_end and counts and measured:
+            windows.setdefault(past.window_end, []).append(past)
+    return [windows[end] for end in sorted(windows, reverse=True)]
 
 
 def _floor(spec: LoopSpec, verdict: Verdict | None) -> TriggerResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from threading import Condition, Event, Thread, get_native_id
 
 from services.retraining.isolated_models import OpenModel
@@ -27,6 +28,10 @@ _log = get_logger(__name__)
 MAX_ROWS = 20_000
 _NICENESS = 10
 _PAUSE = 30.0
+
+
+def _order(verdict: Verdict) -> tuple[datetime, int]:
+    return verdict.window_end, verdict.revision
 
 
 class BaselineWatch:
@@ -87,7 +92,7 @@ class BaselineWatch:
             return
         with self._changed:
             known = self._pending.get(verdict.model) or self._done.get(verdict.model)
-            if known is None or known.window_end < verdict.window_end:
+            if known is None or _order(known) < _order(verdict):
                 self._pending[verdict.model] = verdict
                 self._changed.notify()
 

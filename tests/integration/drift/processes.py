@@ -86,8 +86,8 @@ class Process:
         return code
 
 
-def release(world: World, model: str) -> Manifest:
-    manifest = world.version(loop(model=model), ordinary(5000, 1), model)
+def release(world: World, model: str, **changes: object) -> Manifest:
+    manifest = world.version(loop(model=model, **changes), ordinary(5000, 1), model)
     world.release(manifest)
     return manifest
 

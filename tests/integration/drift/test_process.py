@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
 from local_stack.kafka.broker import Broker
 from local_stack.ports import free_port
 from shared.contracts.topics import VERDICTS
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import SCHEDULED, Verdict
 from shared.messaging.record_mac import RecordMac
 from shared.messaging.verdict_attestation import attest
 from shared.models.signed_versions.key_files import record_secrets
@@ -36,14 +38,18 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
     world.answer(manifest, 1, ordinary(HOUR, 2))
     world.answer(manifest, 1, ordinary(HOUR * 2, 3, start=minutes(60), shift=1.0))
 
-    records = published(kafka_broker, "whole", 2)
+    records = published(kafka_broker, "whole", 4)
     assert "sklearn" in Path(f"/proc/{drift.child.pid}/maps").read_text()
 
-    assert [(verdict.state, verdict.top_drifted_features) for verdict, _ in records] == [
-        ("ok", ()),
-        ("drift", ("x",)),
+    judged = sorted(records, key=lambda record: (record[0].detector, record[0].window_end))
+    assert [(each.detector, each.state, each.top_drifted_features, each.coverage) for each, _ in judged] == [
+        ("inputs", "ok", (), None),
+        ("inputs", "drift", ("x",), None),
+        ("performance", "ok", (), 1.0),
+        ("performance", "ok", (), 1.0),
     ]
-    verdict, headers = records[1]
+    verdict, headers = judged[1]
+    performance, _ = judged[3]
     assert headers["ce_type"] == VERDICTS.event_type
     assert (headers["ce_id"], headers["ce_model"]) == (verdict.verdict_id, "whole")
     assert drift.get(f"/verdicts/{verdict.verdict_id}") == orjson.loads(verdict.model_dump_json())
@@ -52,7 +58,13 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
     assert page.status_code == 200
     assert verdict.explanation in page.text.replace("&#x27;", "'")
     [status] = drift.get("/status")["models"]
-    assert status["evaluated_until"].startswith("2026-01-01T02:00:00")
+    for clock in ("inputs", "performance"):
+        assert status[clock]["evaluated_until"].startswith("2026-01-01T02:00:00")
+    assert (status["state"], status["inputs"]["state"], status["performance"]["state"]) == (
+        "drift",
+        "drift",
+        "ok",
+    )
     now = local_http.post(
         f"{drift.url}/models/whole/evaluations", json={}, headers=local_headers(drift.home), timeout=bound(30)
     )
@@ -60,16 +72,42 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(
 
     metrics = drift.metrics()
     mac = RecordMac(record_secrets(world.keys.verdicts))
-    attested = attest(mac, "whole", verdict.verdict_id, verdict.version, "drift")
-    assert {series: value for series, value in metrics.items() if "last_verdict_info" in series} == {
-        f'homeostat_drift_last_verdict_info{{detector="performance",mac="{attested}",model="whole",state="drift",'
-        f'verdict_id="{verdict.verdict_id}",version="{verdict.version}"}}': 1.0
-    }
+    shown = {series: value for series, value in metrics.items() if "last_verdict_info" in series}
+    expected = {}
+    for each in (verdict, performance):
+        attested = attest(mac, "whole", each.verdict_id, each.version, each.state)
+        series = (
+            f'homeostat_drift_last_verdict_info{{detector="{each.detector}",mac="{attested}",model="whole",'
+            f'state="{each.state}",verdict_id="{each.verdict_id}",version="{each.version}"}}'
+        )
+        expected[series] = 1.0
+    assert shown == expected
     reached = metrics['homeostat_drift_last_verdict_timestamp_seconds{model="whole"}']
-    assert reached == pytest.approx(verdict.reached_at.timestamp())
-    assert metrics['homeostat_drift_verdict_delay_seconds_count{model="whole"}'] == 2
-    assert metrics['homeostat_drift_verdict_delay_seconds_sum{model="whole"}'] > 0
+    assert reached == pytest.approx(performance.reached_at.timestamp())
+    for detector in ("inputs", "performance"):
+        labels = f'{{detector="{detector}",model="whole"}}'
+        assert metrics[f"homeostat_drift_verdict_delay_seconds_count{labels}"] == 2
+        assert metrics[f"homeostat_drift_verdict_delay_seconds_sum{labels}"] > 0
     assert drift.end() == 0
+
+
+def test_null_feature_is_reported_when_its_window_closes(
+    world: World, kafka_broker: Broker, start: Start
+) -> None:
+    """Outcomes take 30 days, and none of them has come."""
+    manifest = release(world, "nulls", outcome={"delay": "30d"})
+    drift = start(kafka_broker.bootstrap)
+    window = ordinary(HOUR, 2) | {"x": np.full(HOUR, np.nan)}
+    world.answer(manifest, 1, window, delay=None)
+    world.answer(manifest, 1, ordinary(1, 3, start=minutes(60)), delay=None)
+    [(verdict, _)] = published(kafka_broker, "nulls", 1)
+    assert (verdict.detector, verdict.state, verdict.top_drifted_features) == ("inputs", "data_fault", ("x",))
+    [status] = drift.get("/status")["models"]
+    assert (status["state"], status["performance"]["state"]) == ("data_fault", "warming_up")
+
+
+def inputs_of(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [verdict for verdict in verdicts if verdict["detector"] == "inputs"]
 
 
 def test_the_first_drift_of_a_streak_is_marked_in_grafana(world: World, start: Start) -> None:
@@ -83,7 +121,8 @@ def test_the_first_drift_of_a_streak_is_marked_in_grafana(world: World, start: S
         sent = 'homeostat_drift_annotations_total{result="sent"}'
         eventually(lambda: drift.metrics()[sent] == 1, "an annotation is sent")
         verdicts = eventually(
-            lambda: len(found := drift.get("/verdicts")["verdicts"]) == 3 and found, "three verdicts"
+            lambda: len(found := inputs_of(drift.get("/verdicts")["verdicts"])) == 3 and found,
+            "three verdicts on inputs",
         )
         assert [verdict["state"] for verdict in verdicts] == ["drift", "drift", "ok"]
         [mark] = stand_in.annotations
@@ -104,7 +143,8 @@ def test_a_grafana_that_hangs_holds_up_nothing(world: World, start: Start) -> No
         for hour in range(6):
             world.answer(manifest, 1, ordinary(HOUR, hour, start=minutes(60 * hour), shift=3.0 * (hour % 2)))
         eventually(
-            lambda: len(drift.get("/verdicts")["verdicts"]) == 5, "verdicts beside a Grafana that hangs"
+            lambda: len(inputs_of(drift.get("/verdicts")["verdicts"])) == 5,
+            "verdicts beside a Grafana that hangs",
         )
         eventually(lambda: stand_in.requests, "Grafana was asked")
         assert drift.metrics()['homeostat_drift_annotations_total{result="sent"}'] == 0
@@ -124,10 +164,12 @@ def test_without_kafka_and_killed_nothing_is_lost_and_nothing_judged_twice(
     drift.end(signal.SIGKILL)
 
     drift = start(kafka_broker.bootstrap)
-    records = [verdict for verdict, _ in published(kafka_broker, "patient", 8)]
+    records = [verdict for verdict, _ in published(kafka_broker, "patient", 16)]
     eventually(lambda: drift.get("/status")["unpublished"] == 0, "everything is published")
 
     kept = [Verdict.model_validate(body) for body in reversed(drift.get("/verdicts")["verdicts"])]
-    assert [verdict.window_end for verdict in kept] == [minutes(60 * hour) for hour in range(1, 9)]
+    for detector in SCHEDULED:
+        ends = [verdict.window_end for verdict in kept if verdict.detector == detector]
+        assert ends == [minutes(60 * hour) for hour in range(1, 9)]
     assert records == kept
     assert all(Verdict.model_validate(body) in kept for body in early)

@@ -108,6 +108,21 @@ def test_cause_without_a_run_shows_the_decision() -> None:
     )
 
 
+def test_cause_names_its_clock_and_its_revisions() -> None:
+    revision = {"revision": 2, "state_before": "ok", "state": "drift"}
+    cause = {
+        "model": "flights",
+        "state": "drift",
+        "window_end": "2013-02-08T10:00:00Z",
+        "verdict": {"detector": "performance"},
+        "revisions": [revision],
+    }
+    assert explain("cause", "c1", {"cause": cause}) == (
+        "Cause c1 concerns flights. It is the verdict drift on the performance of the window until 2013-02-08 10:00. "
+        "Late or corrected outcomes changed it from ok to drift (revision 2)."
+    )
+
+
 def test_prediction_of_several_values_names_them() -> None:
     row = {"model": "ranges", "version": VERSION, "generation": 1, "values": {"low": 1.25, "high": 4.0}}
     assert "generation 1 with low 1.25, high 4." in explain("prediction", "p1", {"prediction": row})

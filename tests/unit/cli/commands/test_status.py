@@ -45,18 +45,33 @@ def test_baseline_loss_is_labelled_first_version() -> None:
     [(2, "[red]drift[/] (generation 2)"), (3, "[red]drift[/]"), (0, "[red]drift[/]")],
 )
 def test_verdict_of_an_earlier_generation_names_it(generation: int, expected: str) -> None:
-    model = ModelOverview(name="a", generation=3, verdict="drift", verdict_generation=generation)
-    [shown] = [
-        list(column.cells) for column in models_table((model,)).columns if column.header == "last verdict"
-    ]
+    model = ModelOverview(name="a", generation=3, state="drift", verdict_generation=generation)
+    [shown] = [list(column.cells) for column in models_table((model,)).columns if column.header == "state"]
     assert shown == [expected]
 
 
 def test_windows_without_rows_are_noted_beside_the_verdict() -> None:
-    model = ModelOverview(name="a", verdict="ok", window_end="2013-02-08", empty_until="2013-02-15T00:00:00Z")
+    model = ModelOverview(name="a", state="ok", window_end="2013-02-08", empty_until="2013-02-15T00:00:00Z")
     table = models_table((model,))
-    [shown] = [list(column.cells) for column in table.columns if column.header == "last verdict"]
+    [shown] = [list(column.cells) for column in table.columns if column.header == "state"]
     assert shown == ["[green]ok[/], no rows until 2013-02-15T00:00"]
+
+
+def test_both_clocks_and_the_outcomes_are_shown() -> None:
+    model = ModelOverview(
+        name="a",
+        state="not_judged",
+        inputs="ok",
+        performance="not_judged",
+        outcomes="no outcomes since 2013-02-01",
+    )
+    shown = {str(column.header): list(column.cells) for column in models_table((model,)).columns}
+    assert [shown[name] for name in ("state", "inputs", "performance", "outcomes")] == [
+        ["[yellow]not_judged[/]"],
+        ["[green]ok[/]"],
+        ["[yellow]not_judged[/]"],
+        ["no outcomes since 2013-02-01"],
+    ]
 
 
 def test_waiting_run_is_shown_with_the_approving_command() -> None:

@@ -24,10 +24,20 @@ def drift() -> Iterator[FakeService]:
         yield fake
 
 
-def verdict(day: int, *, generation: int = 1, rows: int = 400, name: str = "v") -> dict[str, Any]:
+def verdict(
+    day: int,
+    *,
+    generation: int = 1,
+    rows: int = 400,
+    name: str = "v",
+    detector: str = "performance",
+    state: str = "ok",
+) -> dict[str, Any]:
     start = START + day * DAY
     return {
         "verdict_id": name,
+        "detector": detector,
+        "state": state,
         "generation": generation,
         "rows": rows,
         "window_start": start.isoformat().replace("+00:00", "Z"),
@@ -61,6 +71,23 @@ def test_last_window_counts(drift: FakeService) -> None:
     found = wait(drift, Timeline(START, START + 2 * DAY, START + 9 * DAY))
     assert found is not None
     assert found["verdict_id"] == "last"
+
+
+@pytest.mark.parametrize("state", ["drift", "data_fault"])
+def test_inputs_that_drift_or_are_faulty_are_the_verdict(drift: FakeService, state: str) -> None:
+    judged = [verdict(0, name="inputs", detector="inputs", state=state)]
+    drift.answers["GET /verdicts"] = (200, {"verdicts": judged})
+    found = wait(drift)
+    assert found is not None
+    assert found["verdict_id"] == "inputs"
+
+
+def test_sound_inputs_leave_the_verdict_to_performance(drift: FakeService) -> None:
+    judged = [verdict(0, name="inputs", detector="inputs"), verdict(0, name="performance", state="drift")]
+    drift.answers["GET /verdicts"] = (200, {"verdicts": judged})
+    found = wait(drift)
+    assert found is not None
+    assert found["verdict_id"] == "performance"
 
 
 def test_unavailable_drift_is_retried(drift: FakeService) -> None:

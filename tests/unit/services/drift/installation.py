@@ -17,7 +17,7 @@ from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import Annotator, StateChanges
 from services.drift.verdicts.store import VerdictStore
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import Detector, Verdict
 from shared.errors import DependencyUnavailable
 from shared.messaging.interfaces import RecordRefused
 from tests.unit.services.drift.distances import ScipyDistances
@@ -101,3 +101,7 @@ class Installation:
         while self.monitor.step():
             pass
         return list(reversed(self.verdicts.latest(None, 1000)))
+
+    def judged(self, detector: Detector = "performance") -> list[Verdict]:
+        """The same, of one detector."""
+        return [verdict for verdict in self.settle() if verdict.detector == detector]

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.drift.evaluation.classify import Measurements, Subject, classify
-from services.drift.metrics import RESULTS, DriftMetrics
+from services.drift.metrics import RESULTS, STATES, DriftMetrics, ModelStateName
 from services.drift.outcome_readiness import Watermarks
 from services.drift.windows import Span
 from shared.contracts.verdict import Score, Verdict
@@ -19,7 +18,13 @@ def verdict(*features: str, rows: int = 200, loss: float | None = 0.6) -> Verdic
     )
     subject = Subject("toy", "ab" * 32, 1, "performance", Span(minutes(0), minutes(60)))
     measurements = Measurements(
-        rows=rows, outcomes=rows // 2, reference_rows=500, scores=scores, loss=loss, minimum_rows=100
+        rows=rows,
+        outcomes=rows // 2,
+        reference_rows=500,
+        scores=scores,
+        loss=loss,
+        minimum_rows=100,
+        coverage=0.5 if rows else None,
     )
     return classify(subject, measurements, minutes(99))
 
@@ -42,14 +47,49 @@ def test_the_gauges_show_the_last_window() -> None:
 
 def test_exactly_one_state_holds() -> None:
     metrics = DriftMetrics(CollectorRegistry())
-    metrics.warming_up("toy")
+    metrics.detector_state("toy", "inputs", "warming_up")
     assert sample(metrics, "state", model="toy", state="warming_up") == 1
-    metrics.reached(verdict("x"))
-    states = {
-        state: sample(metrics, "state", model="toy", state=state)
-        for state in ("ok", "warming_up", "drift", "data_fault", "insufficient_data")
-    }
-    assert states == {"ok": 0, "warming_up": 0, "drift": 1, "data_fault": 0, "insufficient_data": 0}
+    metrics.detector_state("toy", "inputs", "drift")
+    states = {state: sample(metrics, "state", model="toy", state=state) for state in STATES}
+    assert [state for state, held in states.items() if held] == ["drift"]
+    assert len(states) == 6
+
+
+@pytest.mark.parametrize(
+    ("inputs", "performance", "overall"),
+    [
+        ("ok", "ok", "ok"),
+        ("ok", "not_judged", "not_judged"),
+        ("drift", "not_judged", "drift"),
+        ("ok", "insufficient_data", "insufficient_data"),
+        ("data_fault", "drift", "data_fault"),
+        ("ok", "warming_up", "warming_up"),
+    ],
+)
+def test_state_of_a_model_is_the_worst_of_its_detectors(
+    inputs: ModelStateName, performance: ModelStateName, overall: ModelStateName
+) -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.detector_state("toy", "performance", performance)
+    metrics.detector_state("toy", "inputs", inputs)
+    held = [state for state in STATES if sample(metrics, "state", model="toy", state=state)]
+    assert held == [overall]
+    labels = {"model": "toy", "detector": "performance"}
+    held = [state for state in STATES if sample(metrics, "detector_state", state=state, **labels)]
+    assert held == [performance]
+
+
+def test_revision_of_an_earlier_window_leaves_the_gauges() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    newest = verdict(loss=0.6)
+    metrics.reached(newest)
+    earlier = {"window_end": minutes(0), "revision": 2, "loss": 0.9}
+    metrics.revised(newest.model_copy(update=earlier))
+    metrics.reached(newest.model_copy(update=earlier))
+    assert sample(metrics, "loss", model="toy") == 0.6
+    metrics.reached(newest.model_copy(update={"revision": 2, "loss": 0.7}))
+    assert sample(metrics, "loss", model="toy") == 0.7
+    assert sample(metrics, "revisions_total", model="toy", state="ok") == 1
 
 
 def test_what_is_not_known_has_no_sample() -> None:
@@ -71,7 +111,7 @@ def test_no_figure_of_a_window_outlives_it() -> None:
     assert [sample(metrics, name, model="toy") for name in figures] == [0.9, 0.5, 0.5]
     metrics.reached(verdict(rows=0, loss=None))
     assert [sample(metrics, name, model="toy") for name in figures] == [None, None, None]
-    metrics.reached(verdict(rows=200, loss=None).model_copy(update={"outcomes": 0}))
+    metrics.reached(verdict(rows=200, loss=None).model_copy(update={"outcomes": 0, "coverage": 0.0}))
     assert [sample(metrics, name, model="toy") for name in figures] == [None, None, 0]
     metrics.reached(judged)
     assert [sample(metrics, name, model="toy") for name in figures] == [0.9, 0.5, 0.5]
@@ -79,10 +119,13 @@ def test_no_figure_of_a_window_outlives_it() -> None:
     assert sample(metrics, "loss", model="toy") is None
 
 
-def test_the_lag_of_outcomes_is_event_time() -> None:
+def test_last_observation_of_an_outcome_is_shown() -> None:
     metrics = DriftMetrics(CollectorRegistry())
+    metrics.progress("toy", Watermarks(minutes(90), None))
+    assert sample(metrics, "outcomes_last_observed_timestamp_seconds", model="toy") is None
     metrics.progress("toy", Watermarks(minutes(90), minutes(60)))
-    assert sample(metrics, "outcome_lag_seconds", model="toy") == timedelta(minutes=30).total_seconds()
+    shown = sample(metrics, "outcomes_last_observed_timestamp_seconds", model="toy")
+    assert shown == minutes(60).timestamp()
 
 
 def info(metrics: DriftMetrics) -> list[dict[str, str]]:
@@ -110,6 +153,21 @@ def test_one_series_per_model_names_the_verdict_that_the_state_is_of() -> None:
         {"model": "other", "verdict_id": "cd" * 32, "state": "ok", "mac": "mac of other", **rest},
     ]
     assert sample(metrics, "last_verdict_timestamp_seconds", model="toy") == minutes(99).timestamp()
+
+
+def test_alarm_between_windows_lasts_until_a_window_closes_after_it() -> None:
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.detector_state("toy", "inputs", "ok")
+    alarm = {"detector": "stream", "state": "drift", "window_end": minutes(70), "verdict_id": "ef" * 32}
+    metrics.reached(verdict().model_copy(update=alarm))
+    assert sample(metrics, "state", model="toy", state="drift") == 1
+    assert [labels["detector"] for labels in info(metrics)] == ["stream"]
+    inputs = {"detector": "inputs", "window_end": minutes(60)}
+    metrics.reached(verdict().model_copy(update=inputs))
+    assert sample(metrics, "state", model="toy", state="drift") == 1, "that window closed before the alarm"
+    metrics.reached(verdict().model_copy(update=inputs | {"window_end": minutes(120)}))
+    assert sample(metrics, "state", model="toy", state="ok") == 1
+    assert [labels["detector"] for labels in info(metrics)] == ["inputs"]
 
 
 def test_annotations_are_counted_by_what_came_of_them() -> None:

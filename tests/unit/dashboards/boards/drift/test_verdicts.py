@@ -22,7 +22,8 @@ def test_several_drifts_that_agree_say_the_one_word(tmp_path: Path, word: str, i
     [target] = state().build().targets or []
     series = [
         {
-            "series": f'homeostat_drift_state{{job="drift",instance="d{place}",model="m",state="{each}"}}',
+            "series": "homeostat_drift_detector_state"
+            f'{{job="drift",instance="d{place}",model="m",detector="inputs",state="{each}"}}',
             "values": str(int(each == word)),
         }
         for place in range(instances)
@@ -31,7 +32,7 @@ def test_several_drifts_that_agree_say_the_one_word(tmp_path: Path, word: str, i
     asked = {
         "expr": target.expr.replace("$model", "m"),
         "eval_time": "0m",
-        "exp_samples": [{"labels": '{model="m"}', "value": NUMBERS[word]}],
+        "exp_samples": [{"labels": '{detector="inputs", model="m"}', "value": NUMBERS[word]}],
     }
     path = tmp_path / "state.yml"
     path.write_text(yaml.safe_dump({"tests": [{"input_series": series, "promql_expr_test": [asked]}]}))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.console.views.charts import loss_chart, ratio, shown_scores, sparkline
 from shared.contracts.verdict import Score, Verdict
-from tests.fakes.loop_services import full_loop
+from tests.fakes.loop_services import NOW, full_loop
 
 
 def verdict(*scores: Score, **changed: Any) -> Verdict:
@@ -36,7 +37,15 @@ def test_a_threshold_of_zero_has_no_ratio() -> None:
 
 
 def test_sparkline_has_a_column_per_window_oldest_first() -> None:
-    chart = sparkline([verdict(score(1.5, exceeded=True)), verdict(), verdict(score(0.5))])
+    newest, before, first = (NOW - timedelta(days=day) for day in range(3))
+    chart = sparkline(
+        [
+            verdict(score(1.5, exceeded=True), window_end=newest),
+            verdict(window_end=before),
+            verdict(score(0.2, signal="performance"), window_end=first),
+            verdict(score(0.5), window_end=first, detector="inputs"),
+        ]
+    )
     assert chart is not None
     assert [column.kind for column in chart.columns] == ["under", "gap", "over"]
     assert chart.label.endswith("over 3 windows, oldest first; 1 above 1: 0.50×, none, 1.50×")

@@ -74,7 +74,7 @@ def wide_rows(
 
 def subject(place: int = 0) -> Subject:
     span = Span(minutes(60 * place), minutes(60 * (place + 1)))
-    return Subject("toy", VERSION, 1, "performance", span)
+    return Subject("toy", VERSION, 1, "request", span)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9])

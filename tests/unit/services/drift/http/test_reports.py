@@ -24,7 +24,7 @@ def test_columns_the_verdict_has_scores_of_come_first(installation: Installation
     manifest = world.version(loop(), ordinary(5000, 1))
     world.release(manifest)
     world.answer(manifest, 1, ordinary(720, 2))
-    [reached] = installation.settle()
+    [reached] = installation.judged("inputs")
     kept = tuple(score for score in reached.scores if score.feature != "x")
     published = reached.model_copy(update={"verdict_id": "ab" * 16, "scores": kept})
     installation.verdicts.put(published)

@@ -89,7 +89,7 @@ def test_verdicts_by_list_and_by_id(service: Service, released: Manifest) -> Non
     wanted = service.installation.settle()
     found = service.client.get("/verdicts", params={"model": "toy", "limit": 1}).json()["verdicts"]
     assert found == [wanted[-1].model_dump(mode="json")]
-    assert len(service.client.get("/verdicts").json()["verdicts"]) == 2
+    assert len(service.client.get("/verdicts").json()["verdicts"]) == len(wanted) == 4
     one = service.client.get(f"/verdicts/{wanted[0].verdict_id}").json()
     assert (one["state"], one["top_drifted_features"]) == ("drift", ["secret", "x"])
     assert service.client.get("/verdicts", params={"model": "nobody"}).json() == {"verdicts": []}
@@ -106,16 +106,21 @@ def test_status_shows_evaluation_progress(service: Service, released: Manifest) 
     service.installation.settle()
     body = service.client.get("/status").json()
     [model] = body["models"]
-    assert (
-        model["evaluated_until"] == "2026-01-01T02:00:00Z"
-        or model["evaluated_until"] == "2026-01-01T02:00:00+00:00"
+    for clock in (model["inputs"], model["performance"]):
+        assert clock["evaluated_until"].replace("+00:00", "Z") == "2026-01-01T02:00:00Z"
+    assert (model["state"], model["inputs"]["state"], model["performance"]["state"]) == (
+        "drift",
+        "drift",
+        "ok",
     )
-    assert model["last_verdict"]["state"] == "drift"
-    assert body["unpublished"] == 2
+    assert model["inputs"]["last_verdict"]["detector"] == "inputs"
+    assert (model["outcomes"]["coverage"], model["outcomes"]["lag_seconds"]) == (1.0, 1200.0)
+    assert model["outcomes"]["overdue_since"] is None
+    assert body["unpublished"] == 4
 
 
 def test_report_is_rendered_once_on_request(service: Service, released: Manifest) -> None:
-    [verdict, _] = service.installation.settle()
+    verdict, *_ = service.installation.settle()
     assert service.drawer.drawn == []
     first = service.client.get(f"/reports/{verdict.verdict_id}")
     again = service.client.get(f"/reports/{verdict.verdict_id}")
@@ -128,9 +133,10 @@ def test_report_is_rendered_once_on_request(service: Service, released: Manifest
 def test_a_report_shows_blamed_features_first_and_no_personal_data(
     service: Service, released: Manifest
 ) -> None:
-    [verdict, _] = service.installation.settle()
-    service.client.get(f"/reports/{verdict.verdict_id}")
-    assert service.drawer.drawn == [["score", "x", "c"]]
+    # The report of a verdict on performance draws the inputs of the same window.
+    for verdict in service.installation.settle():
+        service.client.get(f"/reports/{verdict.verdict_id}")
+    assert service.drawer.drawn == [["score", "x", "c"]] * 4
 
 
 def test_an_examination_now(service: Service, released: Manifest) -> None:

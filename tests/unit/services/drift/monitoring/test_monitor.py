@@ -9,8 +9,9 @@ import pytest
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.monitoring import monitor
 from services.drift.monitoring.lake_reader import DeltaLakeReader
+from services.drift.verdicts.store import OutcomesRead
 from shared.contracts.manifest import Manifest
-from shared.contracts.verdict import Verdict
+from shared.contracts.verdict import SCHEDULED, Clock, Verdict
 from shared.errors import Conflict, DependencyUnavailable, InvalidRequest, NotFound
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import loop, minutes, ordinary
@@ -27,7 +28,7 @@ def released(installation: Installation) -> Manifest:
 
 
 def test_a_model_without_rows_is_warming(installation: Installation, released: Manifest) -> None:
-    assert installation.settle() == []
+    assert installation.judged() == []
     [status] = installation.monitor.statuses()
     assert (status.state, status.version, status.generation, status.error) == (
         "warming_up",
@@ -42,15 +43,17 @@ def test_each_window_is_judged_once_when_its_outcomes_are_in(
     installation: Installation, released: Manifest
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 3, 2))
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     # The third hour is not over, and the second's outcomes are not due before 150 minutes.
     assert [verdict.window_end for verdict in verdicts] == [minutes(60), minutes(120)]
     assert [(verdict.state, verdict.rows, verdict.outcomes) for verdict in verdicts] == [("ok", 360, 360)] * 2
-    assert installation.settle() == verdicts
+    assert installation.judged() == verdicts
     [status] = installation.monitor.statuses()
-    assert status.evaluated_until == minutes(120)
-    assert status.next_window_start == minutes(120)
-    assert (status.next_window_end, status.next_window_ready_at) == (minutes(180), minutes(210))
+    assert status.performance is not None
+    assert status.performance.evaluated_until == minutes(120)
+    assert (status.performance.next_window_end, status.performance.due_at) == (minutes(180), minutes(210))
+    assert status.inputs.evaluated_until == status.next_window_start == minutes(120)
+    assert (status.inputs.next_window_end, status.inputs.due_at) == (minutes(180), minutes(180))
     assert status.watermark == minutes(180) - timedelta(seconds=10)
 
 
@@ -73,25 +76,25 @@ def test_a_version_that_knows_its_training_rows_by_heart_is_held_against_the_oth
     manifest = installation.world.version(loop(), reference, trained_until=trained_until)
     installation.world.release(manifest)
     installation.world.answer(manifest, 1, ordinary(HOUR * 2, 2))
-    [verdict] = installation.settle()
+    [verdict] = installation.judged()
     assert ("performance" in {score.signal for score in verdict.scores if score.exceeded}) == alarms
     assert installation.monitor.statuses()[0].reference_loss_rows == rows
 
 
 def test_a_window_waits_until_outcomes_are_due(installation: Installation, released: Manifest) -> None:
     installation.world.answer(released, 1, ordinary(HOUR + 100, 2))
-    assert installation.settle() == []
+    assert installation.judged() == []
     installation.world.answer(released, 1, ordinary(81, 3, start=minutes(76.7)))
-    assert [verdict.window_end for verdict in installation.settle()] == [minutes(60)]
+    assert [verdict.window_end for verdict in installation.judged()] == [minutes(60)]
 
 
 def test_a_silent_feed_of_outcomes_ends_blind_not_healthy(
     installation: Installation, released: Manifest
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 3, 2), delay=None)
-    [verdict] = installation.settle()
+    [verdict] = installation.judged()
     assert (verdict.state, verdict.outcomes, verdict.loss) == ("insufficient_data", 0, None)
-    assert "only 0 outcomes" in verdict.explanation
+    assert "0 of 360 rows have an outcome" in verdict.explanation
 
 
 def test_a_swap_begins_new_windows_against_the_new_reference(
@@ -102,7 +105,7 @@ def test_a_swap_begins_new_windows_against_the_new_reference(
     world.answer(released, 1, ordinary(540, 2))
     world.release(challenger)
     world.answer(challenger, 2, ordinary(HOUR * 3, 3, start=minutes(90), shift=3.0))
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     # What the first version answered after its last whole window is not judged.
     assert [(verdict.generation, verdict.version, verdict.window_start) for verdict in verdicts] == [
         (1, released.version, minutes(0)),
@@ -117,14 +120,14 @@ def test_windows_of_a_new_release_have_no_start_before_its_first_row(
 ) -> None:
     world = installation.world
     world.answer(released, 1, ordinary(HOUR * 3, 2))
-    installation.settle()
+    installation.judged()
     challenger = world.version(loop(), ordinary(5000, 9), "two")
     world.release(challenger)
-    installation.settle()
+    installation.judged()
     [status] = installation.monitor.statuses()
     assert (status.generation, status.next_window_start) == (2, None)
     world.answer(challenger, 2, ordinary(10, 3, start=minutes(200)))
-    installation.settle()
+    installation.judged()
     assert installation.monitor.statuses()[0].next_window_start == minutes(200)
 
 
@@ -136,7 +139,7 @@ def test_finished_generation_is_not_polled(
     world.release(challenger)
     world.answer(released, 1, ordinary(540, 2))
     world.answer(challenger, 2, ordinary(HOUR, 3, start=minutes(90)))
-    installation.settle()
+    installation.judged()
     fetched: list[str] = []
     get = installation.references.get
 
@@ -146,7 +149,7 @@ def test_finished_generation_is_not_polled(
 
     monkeypatch.setattr(installation.references, "get", counted)
     world.answer(challenger, 2, ordinary(HOUR, 4, start=minutes(150)))
-    assert installation.settle()[-1].generation == 2
+    assert installation.judged()[-1].generation == 2
     assert set(fetched) == {challenger.version}
 
 
@@ -158,10 +161,10 @@ def test_rows_of_another_generation_are_not_in_the_window(
     world.release(challenger)
     world.answer(released, 1, ordinary(HOUR * 2 + 60, 2))
     world.answer(challenger, 2, ordinary(1, 3, start=minutes(130)))
-    installation.settle()
+    installation.judged()
     world.answer(challenger, 2, ordinary(100, 4, start=minutes(90), shift=40.0))
     world.answer(challenger, 2, ordinary(200, 5, start=minutes(131)))
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     assert [(verdict.generation, verdict.window_end, verdict.rows) for verdict in verdicts] == [
         (1, minutes(60), HOUR),
         (1, minutes(120), HOUR),
@@ -173,7 +176,7 @@ def test_windows_of_rows(installation: Installation) -> None:
     manifest = installation.world.version(spec, ordinary(5000, 1))
     installation.world.release(manifest)
     installation.world.answer(manifest, 1, ordinary(1400, 2))
-    assert [verdict.rows for verdict in installation.settle()] == [500, 500]
+    assert [verdict.rows for verdict in installation.judged()] == [500, 500]
 
 
 def test_a_gap_gives_one_blind_verdict_and_is_passed_over(
@@ -181,7 +184,7 @@ def test_a_gap_gives_one_blind_verdict_and_is_passed_over(
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR, 2))
     installation.world.answer(released, 1, ordinary(HOUR * 2, 3, start=minutes(60 * 1000)))
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     assert [(verdict.window_end, verdict.state) for verdict in verdicts] == [
         (minutes(60), "ok"),
         (minutes(120), "insufficient_data"),
@@ -205,7 +208,7 @@ def test_a_prediction_stamped_now_after_a_replay_of_old_data_costs_one_blind_ver
     # Its stamp has microseconds, which the lake's statistics round down: by those no row seems to lie there.
     world.answer(released, answering, ordinary(1, 3, start=installation.now), delay=None)
     begun = time.monotonic()
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     assert [(verdict.window_end, verdict.state) for verdict in verdicts] == [
         (minutes(60), "ok"),
         (minutes(120), "ok"),
@@ -214,7 +217,7 @@ def test_a_prediction_stamped_now_after_a_replay_of_old_data_costs_one_blind_ver
     # 26,285 empty hours: a window each would take minutes.
     assert time.monotonic() - begun < bound(5)
     world.answer(released, answering, ordinary(1, 4, start=installation.now, step=timedelta(0)), delay=None)
-    assert installation.settle() == verdicts
+    assert installation.judged() == verdicts
     assert installation.monitor.statuses()[0].error == ""
 
 
@@ -225,9 +228,9 @@ def test_traffic_that_comes_back_is_judged_from_its_own_window_on(
     installation.now = minutes(0) + YEARS
     world.answer(released, 1, ordinary(HOUR, 2))
     world.answer(released, 1, ordinary(1, 3, start=installation.now - timedelta(hours=5)), delay=None)
-    installation.settle()
+    installation.judged()
     world.answer(released, 1, ordinary(HOUR * 4, 4, start=installation.now - timedelta(hours=4)))
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     assert [(verdict.rows, verdict.state) for verdict in verdicts[:3]] == [
         (HOUR, "ok"),
         (0, "insufficient_data"),
@@ -253,7 +256,7 @@ def test_a_gap_has_one_blind_verdict_however_often_it_is_looked_at(
         future = ordinary(1, 7, start=minutes(200_000 + start))
         installation.world.answer(released, 1, future, delay=None)
         if look_often:
-            installation.settle()
+            installation.judged()
         if restart:
             installation.verdicts.close()
             installation.restart()
@@ -265,7 +268,7 @@ def test_a_gap_has_one_blind_verdict_however_often_it_is_looked_at(
         answer(60 * hour, 0)
     installation.now = minutes(840)
     answer(660, HOUR * 3)
-    assert [(verdict.window_end, verdict.rows) for verdict in installation.settle()] == [
+    assert [(verdict.window_end, verdict.rows) for verdict in installation.judged()] == [
         (minutes(60), HOUR),
         (minutes(120), 0),
         (minutes(720), HOUR),
@@ -273,17 +276,18 @@ def test_a_gap_has_one_blind_verdict_however_often_it_is_looked_at(
     ]
 
 
+@pytest.mark.parametrize("crashing", ["inputs", "performance"])
 def test_a_crash_after_the_verdict_on_a_gap_makes_no_second_one(
-    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch, crashing: str
 ) -> None:
     world = installation.world
     world.answer(released, 1, ordinary(HOUR, 2))
     world.answer(released, 1, ordinary(HOUR * 2, 3, start=minutes(6000)))
     put = installation.verdicts.put
 
-    def crash(verdict: Verdict) -> bool:
-        put(verdict)
-        if verdict.rows == 0:
+    def crash(verdict: Verdict, outcomes: OutcomesRead | None = None) -> bool:
+        put(verdict, outcomes)
+        if verdict.rows == 0 and verdict.detector == crashing:
             raise SystemExit("killed")
         return True
 
@@ -292,7 +296,7 @@ def test_a_crash_after_the_verdict_on_a_gap_makes_no_second_one(
         installation.monitor.step()
     installation.verdicts.close()
     installation.restart()
-    assert [(verdict.window_end, verdict.rows) for verdict in installation.settle()] == [
+    assert [(verdict.window_end, verdict.rows) for verdict in installation.judged()] == [
         (minutes(60), HOUR),
         (minutes(120), 0),
         (minutes(6060), HOUR),
@@ -306,14 +310,14 @@ def test_rows_that_come_late_are_judged_where_no_window_was_passed_over_yet(
     installation.now = minutes(600)
     world.answer(released, 1, ordinary(HOUR, 2))
     world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
-    assert [verdict.rows for verdict in installation.settle()] == [HOUR, 0]
-    # With no rows received since, windows until 510 are over; late rows of before are not judged, those of after are.
+    assert [verdict.rows for verdict in installation.judged()] == [HOUR, 0]
+    # With no rows received since, windows until 600 have closed; late rows of before are not judged, those of after are.
     world.answer(released, 1, ordinary(HOUR, 3, start=minutes(300)))
-    world.answer(released, 1, ordinary(HOUR, 4, start=minutes(540)))
-    installation.now = minutes(700)
+    world.answer(released, 1, ordinary(HOUR, 4, start=minutes(600)))
+    installation.now = minutes(760)
     world.answer(released, 1, ordinary(1, 8, start=minutes(200_001)), delay=None)
-    verdicts = installation.settle()
-    assert [(verdict.window_end, verdict.rows) for verdict in verdicts[2:]] == [(minutes(600), HOUR)]
+    verdicts = installation.judged()
+    assert [(verdict.window_end, verdict.rows) for verdict in verdicts[2:]] == [(minutes(660), HOUR)]
 
 
 def test_the_delay_of_a_verdict_counts_from_when_its_window_was_first_seen_complete(
@@ -321,26 +325,27 @@ def test_the_delay_of_a_verdict_counts_from_when_its_window_was_first_seen_compl
 ) -> None:
     world = installation.world
 
-    def delays() -> tuple[float | None, float | None]:
+    def delays() -> list[tuple[float | None, float | None]]:
         value = installation.metrics.registry.get_sample_value
         name = "homeostat_drift_verdict_delay_seconds"
-        return value(f"{name}_count", {"model": "toy"}), value(f"{name}_sum", {"model": "toy"})
+        both = [{"model": "toy", "detector": detector} for detector in ("inputs", "performance")]
+        return [(value(f"{name}_count", labels), value(f"{name}_sum", labels)) for labels in both]
 
-    world.answer(released, 1, ordinary(HOUR, 2))
+    world.answer(released, 1, ordinary(HOUR + 1, 2))
     installation.seconds = 100.0
-    assert installation.monitor.step() == 0  # its outcomes are not due yet
+    assert installation.monitor.step() == 1  # its outcomes are not due yet
     world.answer(released, 1, ordinary(HOUR * 9, 3, start=minutes(60)))
     installation.seconds = 200.0
-    assert installation.monitor.step() == 4
-    assert delays() == (4, 0.0)
+    assert installation.monitor.step() == 4 + 4
+    assert delays() == [(5, 0.0), (4, 0.0)]
     installation.seconds = 203.0
-    assert installation.monitor.step() == 4
-    assert delays() == (8, 12.0), "four more, complete three seconds before their turn"
+    assert installation.monitor.step() == 4 + 4
+    assert delays() == [(9, 12.0), (8, 12.0)], "four more, due three seconds before their turn"
     installation.seconds = 210.0
     assert installation.monitor.step() == 1
-    assert delays() == (9, 22.0)
+    assert delays() == [(9, 12.0), (9, 22.0)]
     installation.monitor.evaluate_now("toy", minutes(0), minutes(60))
-    assert delays() == (9, 22.0), "what a person asks for was not awaited"
+    assert delays() == [(9, 12.0), (9, 22.0)], "what a person asks for was not awaited"
 
 
 def test_while_a_version_cannot_be_fetched_the_delay_grows(
@@ -355,19 +360,20 @@ def test_while_a_version_cannot_be_fetched_the_delay_grows(
         installation.monitor.step()
         installation.seconds += 30.0
     path.write_bytes(sound)
-    installation.settle()
-    labels = {"model": "toy"}
+    installation.judged()
     value = installation.metrics.registry.get_sample_value
-    assert value("homeostat_drift_verdict_delay_seconds_sum", labels) == 90.0
+    for detector in ("inputs", "performance"):
+        labels = {"model": "toy", "detector": detector}
+        assert value("homeostat_drift_verdict_delay_seconds_sum", labels) == 90.0
 
 
 def test_a_row_from_the_future_ends_no_window(installation: Installation, released: Manifest) -> None:
     world = installation.world
     world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
-    assert installation.settle() == []
+    assert installation.judged() == []
     installation.now = minutes(140)
     world.answer(released, 1, ordinary(840, 2))
-    assert [(verdict.window_end, verdict.rows) for verdict in installation.settle()] == [(minutes(60), 360)]
+    assert [(verdict.window_end, verdict.rows) for verdict in installation.judged()] == [(minutes(60), 360)]
 
 
 def test_a_row_from_the_future_does_not_end_a_gap(installation: Installation, released: Manifest) -> None:
@@ -375,10 +381,10 @@ def test_a_row_from_the_future_does_not_end_a_gap(installation: Installation, re
     installation.now = minutes(300)
     world.answer(released, 1, ordinary(HOUR, 2))
     world.answer(released, 1, ordinary(1, 7, start=minutes(200_000)), delay=None)
-    installation.settle()
+    installation.judged()
     installation.now = minutes(800)
     world.answer(released, 1, ordinary(HOUR, 3, start=minutes(600)))
-    judged = {verdict.window_end: verdict.rows for verdict in installation.settle()}
+    judged = {verdict.window_end: verdict.rows for verdict in installation.judged()}
     assert judged[minutes(60)] == judged[minutes(660)] == HOUR
 
 
@@ -388,7 +394,7 @@ def test_a_row_of_the_year_one_does_not_end_the_examination(
     world = installation.world
     world.answer(released, 1, ordinary(1, 7, start=datetime(1, 1, 1, tzinfo=UTC)))
     world.answer(released, 1, ordinary(HOUR * 2, 2))
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     assert (verdicts[-1].state, verdicts[-1].rows) == ("ok", HOUR)
     assert installation.monitor.statuses()[0].error == ""
 
@@ -399,36 +405,42 @@ def test_a_row_from_the_distant_past_costs_two_blind_verdicts(
     world = installation.world
     world.answer(released, 1, ordinary(1, 7, start=minutes(-3_000_000)))
     world.answer(released, 1, ordinary(HOUR * 2, 2))
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     assert [verdict.state for verdict in verdicts] == ["insufficient_data", "insufficient_data", "ok"]
     assert verdicts[-1].window_end == minutes(60)
 
 
 def test_a_restart_judges_nothing_twice(installation: Installation, released: Manifest) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 3, 2))
-    before = installation.settle()
+    before = installation.judged()
     installation.verdicts.close()
     installation.restart()
-    assert installation.settle() == before
+    assert installation.judged() == before
 
 
+@pytest.mark.parametrize("crashing", SCHEDULED)
 def test_a_crash_between_storing_and_moving_on_keeps_the_first_verdict(
-    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch, crashing: Clock
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
+    advance = installation.verdicts.advance
 
-    def crash(*_: object) -> None:
-        raise SystemExit("killed")
+    def crash(model: str, generation: int, detector: Clock, until: datetime) -> None:
+        if detector == crashing:
+            raise SystemExit("killed")
+        advance(model, generation, detector, until)
 
     monkeypatch.setattr(installation.verdicts, "advance", crash)
     with pytest.raises(SystemExit):
         installation.monitor.step()
-    [before] = installation.verdicts.latest(None, 10)
+    [before, *_] = installation.verdicts.latest(None, 10)
+    assert before.detector == crashing
     installation.verdicts.close()
     installation.restart()
-    assert installation.settle() == [before]
+    assert [each for each in installation.judged(crashing) if each.window_end == minutes(60)] == [before]
     delays = "homeostat_drift_verdict_delay_seconds_count"
-    assert installation.metrics.registry.get_sample_value(delays, {"model": "toy"}) is None
+    labels = {"model": "toy", "detector": crashing}
+    assert installation.metrics.registry.get_sample_value(delays, labels) is None
 
 
 def test_a_tampered_version_stops_its_model_only(installation: Installation, released: Manifest) -> None:
@@ -439,7 +451,7 @@ def test_a_tampered_version_stops_its_model_only(installation: Installation, rel
     world.answer(released, 1, ordinary(HOUR * 2, 2))
     folder = world.home / "models" / "toy" / "versions" / released.version
     (folder / "reference.parquet").write_bytes(b"something else")
-    verdicts = installation.settle()
+    verdicts = installation.judged()
     assert {verdict.model for verdict in verdicts} == {"other"}
     errors = {status.model: status.error for status in installation.monitor.statuses()}
     assert "another digest" in errors["toy"]
@@ -455,7 +467,7 @@ def test_a_tampered_release_leaves_what_is_served_under_examination(
     (world.home / "models" / "toy" / "versions" / challenger.version / "model.onnx").write_bytes(b"evil")
     world.release(challenger)
     world.answer(released, 1, ordinary(HOUR * 2, 2))
-    assert [verdict.version for verdict in installation.settle()] == [released.version]
+    assert [verdict.version for verdict in installation.judged()] == [released.version]
     [status] = installation.monitor.statuses()
     assert "another digest" in status.error
     assert status.generation == 0
@@ -469,9 +481,9 @@ def test_a_restored_version_is_judged_after_all(
     path = installation.world.home / "models" / "toy" / "versions" / released.version / "reference.parquet"
     sound = path.read_bytes()
     path.write_bytes(b"something else")
-    assert installation.settle() == []
+    assert installation.judged() == []
     path.write_bytes(sound)
-    assert len(installation.settle()) == 1
+    assert len(installation.judged()) == 1
     assert installation.monitor.statuses()[0].error == ""
 
 
@@ -490,7 +502,7 @@ def test_an_unknown_error_about_one_model_does_not_end_the_loop(
             return super().revision(model)
 
     installation.monitor.lake_reader = Failing(world.lake)
-    assert {verdict.model for verdict in installation.settle()} == {"other"}
+    assert {verdict.model for verdict in installation.judged()} == {"other"}
     error = {status.model: status.error for status in installation.monitor.statuses()}["toy"]
     assert error.startswith("unknown error")
     assert "secret" not in error
@@ -549,7 +561,7 @@ def test_a_request_does_not_stand_in_for_the_examination(
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
     installation.monitor.evaluate_now("toy", minutes(0), minutes(60))
-    assert [verdict.detector for verdict in installation.settle()] == ["request", "performance"]
+    assert [verdict.detector for verdict in installation.settle()] == ["request", "inputs", "performance"]
 
 
 def test_requests_that_cannot_be_met(installation: Installation, released: Manifest) -> None:
@@ -590,7 +602,7 @@ def test_last_full_poll_stops_at_an_unevaluated_window(
     # A day without a row, and without a verdict: nothing is due.
     for wait in (0, 600, 1440):
         installation.now = minutes(due + wait)
-        installation.settle()
+        installation.judged()
         assert last_full_poll(installation) == installation.now
     assert len(installation.verdicts.latest(None, 1000)) == before
 
@@ -604,11 +616,11 @@ def test_last_full_poll_stops_at_an_unevaluated_window(
         installation.monitor.step()
         assert last_full_poll(installation) == through
     monkeypatch.undo()
-    installation.settle()
+    installation.judged()
     assert last_full_poll(installation) == installation.now
 
 
-def _away(verdict: Verdict) -> bool:
+def _away(verdict: Verdict, outcomes: OutcomesRead | None = None) -> bool:
     raise DependencyUnavailable(f"no room for {verdict.verdict_id}")
 
 
@@ -623,13 +635,13 @@ def test_drift_is_through_when_the_last_of_many_windows_is_judged(
         installation.now = minutes(moment)
         judged = installation.monitor.step()
         seen.append((judged, last_full_poll(installation)))
-    assert seen == [(4, minutes(99_999)), (2, minutes(100_001)), (0, minutes(100_002))]
+    assert seen == [(8, minutes(99_999)), (4, minutes(100_001)), (0, minutes(100_002))]
 
 
 def test_last_full_poll_stops_without_lake_or_models(
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installation.settle()
+    installation.judged()
     through = last_full_poll(installation)
     installation.now += timedelta(hours=1)
     monkeypatch.setattr(installation.monitor, "lake_reader", SilentLake(installation.world.lake))
@@ -656,7 +668,7 @@ def test_a_drift_that_begins_anew_was_not_through_before_its_last_verdict(
     installation: Installation, released: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installation.world.answer(released, 1, ordinary(HOUR * 2, 2))
-    [verdict] = installation.settle()
+    [verdict] = installation.judged()
     installation.verdicts.close()
     installation.now += timedelta(days=4)
     installation.restart()
@@ -672,8 +684,12 @@ def test_windows_of_a_model_without_loss_are_judged_when_they_are_full(installat
     installation.world.release(manifest)
     installation.world.answer(manifest, 1, ordinary(HOUR * 2 + 1, 2), delay=None)
     verdicts = installation.settle()
-    assert [verdict.window_end for verdict in verdicts] == [minutes(60), minutes(120)]
+    assert [(verdict.window_end, verdict.detector) for verdict in verdicts] == [
+        (minutes(60), "inputs"),
+        (minutes(120), "inputs"),
+    ]
     assert [(verdict.state, verdict.outcomes, verdict.loss) for verdict in verdicts] == [("ok", 0, None)] * 2
     [status] = installation.monitor.statuses()
-    assert (status.next_window_end, status.next_window_ready_at) == (minutes(180), minutes(180))
+    assert (status.inputs.next_window_end, status.inputs.due_at) == (minutes(180), minutes(180))
+    assert (status.performance, status.outcomes, status.state) == (None, None, "ok")
     assert status.error == ""

@@ -32,13 +32,18 @@ def path(tmp_path: Path) -> Path:
 def old(path: Path) -> Iterator[sqlite3.Connection]:
     """A store of format 0: three verdicts, the first published, and a generation that is one window behind."""
     store = VerdictStore(path)
-    store.put_generation("toy", Generation(1, VERSION, minutes(0), minutes(60)))
+    store.put_generation("toy", Generation(1, VERSION, minutes(0), minutes(60), minutes(0)))
     for each in (verdict(60), verdict(120, reference_loss=None), verdict(300, "request")):
         store.put(each)
-    store.mark_published(verdict(60).verdict_id)
+    store.mark_published(verdict(60))
     store.close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 0")
+        connection.executescript(
+            "PRAGMA user_version = 0; DROP INDEX verdicts_open; ALTER TABLE verdicts DROP COLUMN revision;"
+            "ALTER TABLE verdicts DROP COLUMN outcomes_version; ALTER TABLE verdicts DROP COLUMN open_until;"
+            "ALTER TABLE generations DROP COLUMN performance_until;"
+            "ALTER TABLE generations RENAME COLUMN inputs_until TO evaluated_until"
+        )
         connection.execute(
             "UPDATE verdicts SET detector = 'evaluation', body = json_set(body, '$.detector', 'evaluation'),"
             " verdict_id = 'old' || window_end WHERE detector != 'request'"
@@ -59,7 +64,9 @@ def test_scheduled_verdicts_get_their_detector(path: Path, old: sqlite3.Connecti
 
 
 def test_stored_window_is_not_evaluated_again(path: Path, old: sqlite3.Connection) -> None:
-    assert VerdictStore(path).generations("toy") == [Generation(1, VERSION, minutes(0), minutes(120))]
+    assert VerdictStore(path).generations("toy") == [
+        Generation(1, VERSION, minutes(0), minutes(120), minutes(120))
+    ]
 
 
 def test_unreadable_row_stays_unreadable(path: Path, old: sqlite3.Connection) -> None:

@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Iterator[VerdictStore]:
 
 def verdict(hour: int, state: State, generation: int = 1, model: str = "toy") -> Verdict:
     span = Span(minutes(60 * hour), minutes(60 * hour + 60))
-    subject = Subject(model, "ab" * 32, generation, "performance", span)
+    subject = Subject(model, "ab" * 32, generation, "inputs", span)
     measurements = Measurements(
         rows=200, outcomes=200, reference_rows=500, scores=(), loss=None, minimum_rows=100
     )
@@ -106,7 +106,7 @@ def test_a_drift_is_marked_once_also_over_a_restart(world: World) -> None:
     installation.verdicts.close()
     installation.restart()
     world.answer(manifest, 1, ordinary(HOUR * 2, 4, start=minutes(180), shift=3.0))
-    judged = [each.state for each in installation.settle() if each.detector == "performance"]
+    judged = [each.state for each in installation.settle() if each.detector == "inputs"]
     assert judged == ["ok", "drift", "drift", "drift"]
     [(text, tags, _)] = annotator.marks
     assert text.startswith("Drift of toy, version ")
@@ -127,7 +127,8 @@ def test_a_grafana_that_never_answers_holds_up_no_verdict(world: World) -> None:
             world.answer(manifest, 1, rows)
         begun = time.monotonic()
         verdicts = installation.settle()
-        assert [each.state for each in verdicts] == ["ok", "drift"] * 2 + ["ok"]
+        inputs = [each.state for each in verdicts if each.detector == "inputs"]
+        assert inputs == ["ok", "drift"] * 2 + ["ok"]
         assert installation.publisher.publish() == len(verdicts)
         assert time.monotonic() - begun < bound(10)
         assert results == [], "Grafana has not answered, and nothing waited for it"

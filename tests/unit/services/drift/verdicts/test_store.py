@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.drift.evaluation.classify import Measurements, Subject, classify
-from services.drift.verdicts.store import Generation, VerdictStore
+from services.drift.verdicts.store import Generation, OutcomesRead, VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
 from shared.errors import NotFound, OperatorError
@@ -35,7 +35,7 @@ def test_what_was_not_marked_waits_after_a_restart(store: VerdictStore, tmp_path
     one, two, three = (verdict(end) for end in (60, 120, 180))
     for each in (one, two, three):
         store.put(each)
-    store.mark_published(one.verdict_id)
+    store.mark_published(one)
     store.close()
     reopened = VerdictStore(tmp_path / "drift" / "verdicts.sqlite")
     assert reopened.unpublished(10) == [two, three]
@@ -47,8 +47,8 @@ def test_the_newest_come_first(store: VerdictStore) -> None:
         store.put(each)
     assert store.latest(None, 2) == [verdict(180), verdict(120, model="other")]
     assert store.latest("toy", 9) == [verdict(180), verdict(60)]
-    assert store.last_evaluation("toy") == verdict(180)
-    assert store.last_evaluation("none") is None
+    assert store.last_of("toy", "performance") == verdict(180)
+    assert store.last_of("none", "performance") is None
 
 
 def test_unknown_id_is_not_found(store: VerdictStore) -> None:
@@ -68,7 +68,7 @@ def test_a_row_that_cannot_be_read_counts_as_absent(store: VerdictStore, tmp_pat
         )
     connection.close()
     assert store.unpublished(1) == [stored[1]]
-    assert store.last_evaluation("toy") == stored[2]
+    assert store.last_of("toy", "performance") == stored[2]
     assert store.latest("toy", 9) == [stored[2], stored[1]]
     assert len(store.latest_as_json(None, 9)) == 2
     assert store.count_unpublished() == 2
@@ -81,16 +81,57 @@ def test_a_row_that_cannot_be_read_counts_as_absent(store: VerdictStore, tmp_pat
 
 
 def test_rows_that_come_late_do_not_move_a_generation(store: VerdictStore) -> None:
-    store.put_generation("toy", Generation(1, "v", minutes(10), minutes(10)))
-    store.put_generation("toy", Generation(1, "v", minutes(3), minutes(3)))
-    assert store.generations("toy") == [Generation(1, "v", minutes(10), minutes(10))]
+    store.put_generation("toy", Generation(1, "v", minutes(10), minutes(10), minutes(10)))
+    store.put_generation("toy", Generation(1, "v", minutes(3), minutes(3), minutes(3)))
+    assert store.generations("toy") == [Generation(1, "v", minutes(10), minutes(10), minutes(10))]
 
 
 def test_a_generation_only_goes_forward(store: VerdictStore) -> None:
-    store.put_generation("toy", Generation(1, "v", minutes(0), minutes(0)))
-    store.advance("toy", 1, minutes(60))
-    store.advance("toy", 1, minutes(30))
-    assert store.generations("toy")[0].evaluated_until == minutes(60)
+    store.put_generation("toy", Generation(1, "v", minutes(0), minutes(0), minutes(0)))
+    store.advance("toy", 1, "inputs", minutes(60))
+    store.advance("toy", 1, "inputs", minutes(30))
+    store.advance("toy", 1, "performance", minutes(20))
+    assert store.generations("toy") == [Generation(1, "v", minutes(0), minutes(60), minutes(20))]
+
+
+def test_revision_replaces_the_verdict_and_is_published(store: VerdictStore) -> None:
+    first, other = verdict(60), verdict(120)
+    revised = first.model_copy(update={"revision": 2, "state": "drift"})
+    for each in (first, other):
+        store.put(each, OutcomesRead(3, minutes(500)))
+        store.mark_published(each)
+    assert store.revise(revised, 7)
+    assert not store.revise(revised, 7), "the same revision again"
+    assert store.get(first.verdict_id) == revised
+    assert store.unpublished(9) == [revised]
+    assert store.open_verdicts("toy") == [
+        (revised, OutcomesRead(7, minutes(500))),
+        (other, OutcomesRead(3, minutes(500))),
+    ]
+    store.set_outcomes_version(other.verdict_id, None)
+    assert [each for each, _ in store.open_verdicts("toy")] == [revised]
+
+
+def test_revision_stored_while_the_one_before_was_sent_is_published(store: VerdictStore) -> None:
+    first = verdict(60)
+    store.put(first, OutcomesRead(3, minutes(500)))
+    [sent] = store.unpublished(9)
+    revised = first.model_copy(update={"revision": 2})
+    store.revise(revised, 4)
+    store.mark_published(sent)
+    assert store.unpublished(9) == [revised]
+
+
+def test_windows_are_those_whose_inputs_were_judged(store: VerdictStore) -> None:
+    inputs = [
+        verdict(end).model_copy(update={"verdict_id": f"i{end}", "detector": "inputs"})
+        for end in (120, 60, 180)
+    ]
+    for each in (*inputs, verdict(60)):
+        store.put(each)
+    assert store.windows("toy", 1, minutes(60), 9) == [inputs[0], inputs[2]]
+    assert store.windows("toy", 1, minutes(0), 1) == [inputs[1]]
+    assert store.windows("toy", 2, minutes(0), 9) == []
 
 
 def test_a_file_that_cannot_be_opened_names_the_file(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.verdict import Verdict, cause_key
+from shared.contracts.verdict import Detector, State, Verdict, cause_key
 from tests.fakes.retraining_installation import MODEL, START, loop_with
 
 VERSION = "a" * 64
@@ -53,8 +53,13 @@ def verdict(
     return Verdict.model_validate({"verdict_id": key, **values})
 
 
-def past(day: float, state: str = "drift", drifted: tuple[str, ...] = ("performance",)) -> PastVerdict:
-    return PastVerdict(at(day - 1), at(day), state, drifted if state == "drift" else ())  # type: ignore[arg-type]
+def past(
+    day: float,
+    state: State = "drift",
+    drifted: tuple[str, ...] = ("performance",),
+    detector: Detector = "performance",
+) -> PastVerdict:
+    return PastVerdict(at(day - 1), at(day), state, drifted if state == "drift" else (), detector)
 
 
 def ran(day: float, **more: Any) -> PastRun:
@@ -98,6 +103,45 @@ def test_drift_of_another_kind_waits() -> None:
     assert decision.reason == (
         "drift of feature, but no trigger of loop.yaml fired: drift (the drift is of kind feature, not performance)"
     )
+
+
+@pytest.mark.parametrize("detector", ["inputs", "stream"])
+def test_inputs_fire_drift_triggers_alone(detector: str) -> None:
+    """The other triggers are evaluated once per window, with the verdict on performance."""
+    others = [{"when": "floor"}, {"when": "schedule", "every": "1d"}, {"when": "new_rows", "rows": 1}]
+    received = verdict(10, "ok", detector=detector, loss=None)
+    decision = ask(received, spec_with(triggers=others), rows_since=10)
+    assert (decision.action, decision.reason_code) == ("wait", "healthy")
+    assert decision.reason.count("evaluated when the outcomes of the window are due") == 3
+    features = {"when": "drift", "kinds": ["feature"]}
+    drifted = verdict(10, drifted=("feature",), detector=detector, loss=None)
+    assert ask(drifted, spec_with(triggers=[*others, features])).action == "retrain"
+    assert ask(verdict(10, "ok"), spec_with(triggers=others), rows_since=10).action == "retrain"
+
+
+INPUTS: tuple[Any, ...] = (("feature",), "inputs")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "earlier", "action"),
+    [
+        # Each window counts by the verdict that measures the kind.
+        (["performance"], [past(9, "ok", *INPUTS), past(9)], "retrain"),
+        (["performance"], [past(9, "drift", *INPUTS), past(9, "ok")], "wait"),
+        # Neither what a window lacks outcomes for, nor its inputs, count for or against drift of performance.
+        (["performance"], [past(9, "ok", *INPUTS), past(9, "insufficient_data"), past(8)], "retrain"),
+        (["performance"], [past(9, "data_fault", *INPUTS), past(9, "data_fault"), past(8)], "wait"),
+        # Either verdict of a window counts if both kinds do.
+        (["feature", "performance"], [past(9, "drift", *INPUTS), past(9, "ok")], "retrain"),
+        (["feature", "performance"], [past(9, "ok", *INPUTS), past(9)], "retrain"),
+        (["feature", "performance"], [past(9, "ok", *INPUTS), past(9, "ok"), past(8)], "wait"),
+    ],
+)
+def test_windows_in_a_row_are_counted_over_both_detectors(
+    kinds: list[str], earlier: list[PastVerdict], action: str
+) -> None:
+    spec = spec_with(triggers=[{"when": "drift", "kinds": kinds, "windows": 2}])
+    assert ask(verdict(10), spec, verdicts=tuple(earlier)).action == action
 
 
 def test_unhandled_drift_names_every_trigger() -> None:
