@@ -22,7 +22,8 @@ class ModelOverview:
     """One model; text is empty and a loss None where nothing is known.
 
     `state` is the worst of `inputs` and `performance`, the states of drift's two clocks; a model without a loss has no
-    `performance`. `outcomes` says in words how many outcomes arrived, and how late.
+    `performance`. `outcomes` says in words how many outcomes arrived, and how late. `alarm` is the state of the last verdict of
+    stream detection, between windows, and `alarm_at` its event time.
     `verdict` is the last one about a window with rows, which `verdict_generation` answered; `empty_until` is the end of the
     last window after it, if that had none.
     Losses are retraining's comparison on the last scheduled window; without one, `served_loss` is that of the verdict.
@@ -43,6 +44,8 @@ class ModelOverview:
     inputs: str = ""
     performance: str = ""
     outcomes: str = ""
+    alarm: str = ""
+    alarm_at: str = ""
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
@@ -111,6 +114,7 @@ def merge(
         of_model = [verdict for verdict in verdicts if verdict.get("model") == name]
         last, empty_until = _last_verdict(of_model)
         clocks: dict[str, Any] = next((each for each in monitored if each.get("model") == name), {})
+        alarm: dict[str, Any] = (clocks.get("stream") or {}).get("last_verdict") or {}
         losses = next((each for each in compared if name in (each.get("name"), each.get("model"))), {})
         if losses.get("served_loss") is None:
             measured = next((verdict for verdict in of_model if verdict.get("loss") is not None), {})
@@ -132,6 +136,8 @@ def merge(
                 inputs=str((clocks.get("inputs") or {}).get("state") or ""),
                 performance=str((clocks.get("performance") or {}).get("state") or ""),
                 outcomes=str((clocks.get("outcomes") or {}).get("summary") or ""),
+                alarm=str(alarm.get("state") or ""),
+                alarm_at=str(alarm.get("window_end") or ""),
             )
         )
     return tuple(models)

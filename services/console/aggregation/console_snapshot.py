@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from services.console.aggregation.responses import Clock, Decision, Outcomes, Run
+from services.console.aggregation.responses import Alarm, Clock, Decision, Outcomes, Run
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
 
@@ -69,7 +69,8 @@ class LastReceived:
 class Model:
     """One model. `rollback_target` is the generation that a rollback restores by default, 0 if there is none.
 
-    `state` is the worst of `inputs` and `performance`; a model without a loss has no performance and no outcomes.
+    `state` is the worst of `inputs` and `performance`; a model without a loss has no performance and no outcomes. `alarm` is the
+    last verdict of stream detection, between windows.
     Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` has the data that is
     not current: `releases`, `received`, `verdicts`, `losses`.
     """
@@ -86,6 +87,7 @@ class Model:
     inputs: Clock
     performance: Clock | None
     outcomes: Outcomes | None
+    alarm: Alarm | None
     problem: str
     recent: tuple[Verdict, ...]
     releases: tuple[Release, ...]

@@ -83,6 +83,7 @@ def _model(name: str, requests: Requests, results: PollResults) -> Model:
         inputs=monitored.inputs,
         performance=monitored.performance,
         outcomes=monitored.outcomes,
+        alarm=monitored.stream.last_verdict,
         problem=monitored.error,
         recent=recent,
         releases=releases,

@@ -96,6 +96,21 @@ class Clock(Response):
     due_at: OptionalTime = None
 
 
+class Alarm(Response):
+    """The last verdict of stream detection, between windows: from `window_start`, the estimated onset, to `window_end`."""
+
+    state: str
+    window_start: Time
+    window_end: Time
+    top_drifted_features: tuple[str, ...] = ()
+
+
+class StreamStatus(Response):
+    """What stream detection found last; None where it found nothing."""
+
+    last_verdict: Alarm | None = None
+
+
 class Outcomes(Response):
     """What drift knows of a model's outcomes; `summary` says it in words."""
 
@@ -114,6 +129,7 @@ class MonitoredModel(Response):
     inputs: Clock = Clock()
     performance: Clock | None = None
     outcomes: Outcomes | None = None
+    stream: StreamStatus = StreamStatus()
     error: str = ""
 
 

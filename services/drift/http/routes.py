@@ -20,6 +20,7 @@ from services.drift.monitoring.monitor import Monitor
 from services.drift.verdicts.store import VerdictStore
 from shared.access.authenticator import Authenticator
 from shared.contracts.event_time import parse_event_time
+from shared.contracts.verdict import Verdict
 from shared.errors import InvalidRequest
 from shared.http.host_check import AllowedHosts
 from shared.http.json_body import read_json
@@ -54,7 +55,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
 
     @routes.get("/status")
     async def status() -> Response:
-        """Per model: evaluation progress and the last verdict."""
+        """Per model: evaluation progress, and the last verdict of each detector."""
         return json_response(
             await observing.run(
                 lambda: {
@@ -62,7 +63,10 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
                     "ready": dependencies.ready.is_set(),
                     "started_at": dependencies.started_at,
                     "unpublished": dependencies.verdicts.count_unpublished(),
-                    "models": [_status(status) for status in dependencies.monitor.statuses()],
+                    "models": [
+                        _status(status, dependencies.verdicts.last_of(status.model, "stream"))
+                        for status in dependencies.monitor.statuses()
+                    ],
                 }
             )
         )
@@ -139,8 +143,10 @@ def _timestamp(body: dict[str, Any], name: str, now: datetime) -> datetime | Non
     return None if value is None else parse_event_time(value, now, field=name)
 
 
-def _status(status: ModelStatus) -> dict[str, Any]:
+def _status(status: ModelStatus, alarm: Verdict | None) -> dict[str, Any]:
+    """`alarm`: the last verdict of stream detection."""
     fields = asdict(status) | {"state": status.state}
+    fields["stream"] = {"last_verdict": alarm.model_dump(mode="json") if alarm is not None else None}
     for name, clock in (("inputs", status.inputs), ("performance", status.performance)):
         if clock is not None and clock.last_verdict is not None:
             fields[name]["last_verdict"] = clock.last_verdict.model_dump(mode="json")

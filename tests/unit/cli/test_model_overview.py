@@ -26,6 +26,7 @@ CLOCKS = [
         "inputs": {"state": "drift"},
         "performance": {"state": "not_judged"},
         "outcomes": {"summary": "no outcomes since 2013-02-01"},
+        "stream": {"last_verdict": {"state": "data_fault", "window_end": "2013-02-07T09:30:00Z"}},
     }
 ]
 LOSSES = [{"name": "a", "served_loss": 0.51, "baseline_loss": 0.57, "metric": "log_loss"}]
@@ -36,6 +37,7 @@ def test_newest_verdict_and_losses_join_the_served_version() -> None:
         ModelOverview(
             *("a", "v1", 1, "drift", "2013-02-08", "dest drifted", 0.51, 0.57, "log_loss", "", 1),
             *("drift", "drift", "not_judged", "no outcomes since 2013-02-01"),
+            *("data_fault", "2013-02-07T09:30:00Z"),
         ),
         ModelOverview("b", "v2", 7),
     )

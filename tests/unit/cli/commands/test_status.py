@@ -74,6 +74,15 @@ def test_both_clocks_and_the_outcomes_are_shown() -> None:
     ]
 
 
+def test_last_alarm_of_the_stream_is_shown_with_its_time() -> None:
+    models = (
+        ModelOverview(name="a", alarm="data_fault", alarm_at="2013-02-07T09:30:00Z"),
+        ModelOverview(name="b"),
+    )
+    [shown] = [list(column.cells) for column in models_table(models).columns if column.header == "last alarm"]
+    assert shown == ["[magenta]data_fault[/] 2013-02-07T09:30", "–"]
+
+
 def test_waiting_run_is_shown_with_the_approving_command() -> None:
     waiting = {"run_id": "run-1", "model": "a", "state": "suggested", "cause_reason": "dest drifted."}
     assert waiting_lines([waiting]).splitlines() == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from services.console.aggregation.console_snapshot import ConsoleSnapshot, Stale
 from tests.fakes.loop_services import NOW, VERSIONS, FakeLoop, full_loop
-from tests.unit.services.console.harness import Console, run, take_snapshot
+from tests.unit.services.console.harness import Console, render_page, run, take_snapshot
 
 
 def later(loop: FakeLoop, change: Any, seconds: float = 3600) -> ConsoleSnapshot:
@@ -92,3 +93,24 @@ def test_old_data_is_listed_with_its_time() -> None:
         ("releases", "received", "verdicts", "losses"), Stale("connection refused", NOW)
     )
     assert (len(model.recent), model.served_loss) == (23, 0.51)
+
+
+def test_last_alarm_of_the_stream_is_shown_beside_the_windows() -> None:
+    loop = full_loop()
+    [model] = take_snapshot(loop).models
+    assert model.alarm is None
+    at = NOW.isoformat()
+    alarm = {"state": "data_fault", "window_start": at, "window_end": at, "top_drifted_features": ["dest"]}
+    monitored = {
+        "model": "flights",
+        "inputs": {"state": "ok"},
+        "stream": {"last_verdict": alarm | {"rows": 5}},
+    }
+    loop.lies["/drift/status"] = json.dumps({"models": [monitored]}).encode()
+    snapshot = take_snapshot(loop)
+    [model] = snapshot.models
+    assert model.alarm is not None
+    assert (model.alarm.state, model.alarm.window_end, model.inputs.state) == ("data_fault", NOW, "ok")
+    shown = render_page(snapshot).partition("last alarm")[2].partition("</dl>")[0]
+    assert "data_fault" in shown.replace(" ", "_")
+    assert "dest" in shown

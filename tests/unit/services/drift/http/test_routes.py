@@ -102,6 +102,21 @@ def test_a_limit_that_is_none_is_refused(service: Service, limit: str) -> None:
     assert answer.json()["field"] == "limit"
 
 
+def test_status_shows_the_last_verdict_of_the_stream(service: Service, released: Manifest) -> None:
+    service.installation.settle()
+    [model] = service.client.get("/status").json()["models"]
+    assert model["stream"] == {"last_verdict": None}
+    verdicts = service.installation.verdicts
+    for minute in (70, 80):
+        window = {"detector": "stream", "window_start": minutes(60), "window_end": minutes(minute)}
+        verdicts.put(
+            verdicts.latest("toy", 1)[0].model_copy(update=window | {"verdict_id": f"{minute}" * 16})
+        )
+    [model] = service.client.get("/status").json()["models"]
+    assert model["stream"]["last_verdict"]["window_end"] == "2026-01-01T01:20:00Z"
+    assert model["inputs"]["last_verdict"]["detector"] == "inputs", "which is the window's"
+
+
 def test_status_shows_evaluation_progress(service: Service, released: Manifest) -> None:
     service.installation.settle()
     body = service.client.get("/status").json()
