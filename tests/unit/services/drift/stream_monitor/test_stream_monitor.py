@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.drift.stream_monitor import snapshot as snapshots
 from services.drift.stream_monitor import stream_monitor as monitor_module
 from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
@@ -94,18 +95,19 @@ def test_late_rows_are_counted_by_what_became_of_them(service: Service) -> None:
 
 
 def test_alarm_is_stored_before_it_is_handed_over(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    handed_over = []
-    stored = service.monitor.path
+    stored = []
 
     def add(suspicions: list[object]) -> None:
-        assert stored.exists()
-        handed_over.append(Service(service.home, service.broker).start().pending.all())
+        found = snapshots.load(service.monitor.path)
+        assert found is not None
+        stored.append((found.suspicions, found.positions))
 
     monkeypatch.setattr(service.pending, "add", add)
     service.send(stream(), broken(0))
     service.monitor.step()
-    [again] = handed_over
-    assert [one.state for one in again] == ["data_fault"], "a process that starts now knows the alarm"
+    [(suspicions, positions)] = stored
+    assert [one.state for one in suspicions] == ["data_fault"], "a process that starts now knows the alarm"
+    assert sum(positions.values()) == 1, "and does not count its rows again"
 
 
 def test_after_a_kill_reading_goes_on_and_pending_suspicions_are_kept(service: Service) -> None:
