@@ -47,7 +47,9 @@ def find_cycles(series: ReferenceSeries) -> Cycles:
     """The significant cycles of the reference."""
     shape = series.sums.shape[1:]
     none = Cycles(np.zeros(0, np.int64), np.zeros((0, *shape)), np.zeros(shape))
-    span = int(series.middle[-1] - series.middle[0]) if series.tiles else 0
+    # From the start of the first tile to the end of the last one: two weeks of tiles are two weeks.
+    between = int(series.middle[-1] - series.middle[0]) if series.tiles else 0
+    span = between + between // max(1, series.tiles - 1)
     possible = np.array(
         [period for period in PERIODS if span >= 2 * (WEEK if period >= WEEK // 3 and period > DAY else DAY)],
         np.int64,

@@ -33,7 +33,7 @@ def test_daily_cycle_is_found_with_its_amplitude() -> None:
 
 
 def test_weekly_cycle_is_found_in_two_weeks() -> None:
-    assert WEEK in find_cycles(series(15, weekly=0.3)).periods
+    assert WEEK in find_cycles(series(14, weekly=0.3)).periods
     assert WEEK not in find_cycles(series(10, weekly=0.3)).periods
 
 
