@@ -121,6 +121,12 @@ class DriftMetrics:
             ("model",),
             registry=registry,
         )
+        self._estimated_loss = Gauge(
+            "homeostat_drift_estimated_loss",
+            "Loss of the last closed window, estimated from inputs and answers without outcomes.",
+            ("model",),
+            registry=registry,
+        )
         self._reference_loss = Gauge(
             "homeostat_drift_reference_loss",
             "Loss of the version on its reference.",
@@ -247,6 +253,7 @@ class DriftMetrics:
         self._evaluated.labels(*clock).set(verdict.window_end.timestamp())
         if verdict.detector == "inputs":
             self._rows.labels(model).set(verdict.rows)
+            _show_or_remove(self._estimated_loss, model, verdict.estimated_loss)
         else:
             _show_or_remove(self._coverage, model, verdict.coverage)
             _show_or_remove(self._lag, model, verdict.outcome_lag_seconds)

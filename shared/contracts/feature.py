@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,26 @@ RESERVED_NAMES = frozenset(
 
 # The types that are a number in each row: the columns of a matrix.
 MATRIX_TYPES = frozenset({"number", "integer", "boolean"})
+
+
+# Evidently's methods that compare two samples of a column. Not among them: empirical_mmd compares every pair of rows, which takes
+# minutes; TVD permutes at random, so its smallest p-value is coarse; g_test fails where the samples differ in size; z and
+# fisher_exact take two categories only.
+NumberMethod = Literal[
+    "wasserstein",
+    "jensenshannon",
+    "psi",
+    "kl_div",
+    "hellinger",
+    "ed",
+    "ks",
+    "anderson",
+    "cramer_von_mises",
+    "mannw",
+    "t_test",
+    "es",
+]
+CategoryMethod = Literal["jensenshannon", "psi", "kl_div", "hellinger", "chisquare"]
 
 
 class Section(BaseModel):
@@ -64,6 +84,14 @@ class Feature(Section):
         False, description="Whether it is personal data, which is left out of reports and logs."
     )
     shape: tuple[int, ...] = Field((), description="Shape of a tensor, without the row axis.")
+    watch: bool = Field(
+        True,
+        description="Whether drift of it is measured. `false` suits a feature that follows the calendar. Missing and invalid "
+        "values are data faults all the same.",
+    )
+    method: NumberMethod | CategoryMethod | None = Field(
+        None, description="Evidently's method that measures its drift. Default: that of `drift.methods`."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Feature:
@@ -87,6 +115,9 @@ class Feature(Section):
             raise ValueError("a timestamp cannot have `minimum` or `maximum`")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
+        fitting = get_args(CategoryMethod if self.type in ("category", "boolean") else NumberMethod)
+        if self.method is not None and self.method not in fitting:
+            raise ValueError(f"`method` of a {self.type} is one of {', '.join(fitting)}")
         return self
 
     @property
@@ -100,6 +131,9 @@ class Feature(Section):
         if self.unknown == "refuse":
             # The default is left out: manifests from before this key keep their bytes, and so their versions' names.
             document.pop("unknown", None)
+        for key, default in (("watch", True), ("method", None)):
+            if document.get(key, default) == default:
+                document.pop(key, None)
         return document
 
 

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from shared.contracts.duration import Duration, Length
-from shared.contracts.feature import Feature, Matrix, Section
+from shared.contracts.feature import CategoryMethod, Feature, Matrix, NumberMethod, Section
 from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction
 from shared.contracts.retraining_spec import Gate, Retraining, Training
 from shared.errors import ProjectError
@@ -49,6 +49,13 @@ class Window(Section):
         return self
 
 
+class Methods(Section):
+    """Evidently's methods that measure the drift of features and predictions. Thresholds are calibrated for each."""
+
+    number: NumberMethod = Field("wasserstein", description="Method for numbers.")
+    category: CategoryMethod = Field("jensenshannon", description="Method for categories and booleans.")
+
+
 class Drift(Section):
     """What counts as drift."""
 
@@ -80,6 +87,15 @@ class Drift(Section):
         ge=0,
         description="Tolerance for the realised loss above the reference loss; sampling noise is added.",
     )
+    methods: Methods = Methods()
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if self.methods == Methods():
+            # Manifests from before this key keep their bytes, and so their versions' names.
+            document.pop("methods", None)
+        return document
 
 
 _WITH_LOSS = "Required for a kind with a loss; refused for others."

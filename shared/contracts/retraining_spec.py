@@ -18,8 +18,9 @@ class DriftTrigger(Section):
     """Retrain when a verdict is `drift` and a signal of one of these kinds drifted."""
 
     when: Literal["drift"]
-    kinds: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
-        ("performance",), description="Signals that count: feature, prediction, performance."
+    kinds: tuple[Literal["feature", "prediction", "estimated_performance", "performance"], ...] = Field(
+        ("performance",),
+        description="Signals that count: feature, prediction, estimated_performance (without outcomes), performance.",
     )
     windows: int = Field(1, ge=1, description="Number of consecutive verdicts that must have such drift.")
 

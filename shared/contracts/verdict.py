@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 State = Literal["ok", "warming_up", "drift", "data_fault", "insufficient_data"]
-Signal = Literal["feature", "prediction", "performance", "data"]
+DriftKind = Literal["feature", "prediction", "estimated_performance", "performance"]
+Signal = Literal["feature", "prediction", "estimated_performance", "performance", "data"]
 Clock = Literal["inputs", "performance"]
 Detector = Literal[Clock, "stream", "request"]
 # The two clocks: each judges every window once. Their windows cover event time without overlap.
@@ -79,10 +80,15 @@ class Verdict(_Part):
     top_drifted_features: tuple[str, ...] = Field(
         (), description="Features with scores above their threshold, strongest first."
     )
-    drifted: tuple[Literal["feature", "prediction", "performance"], ...] = Field(
-        (), description="Signals in which drift was detected."
-    )
+    drifted: tuple[DriftKind, ...] = Field((), description="Signals in which drift was detected.")
     loss: float | None = Field(None, description="Realised loss of the window, in the model's metric.")
+    estimated_loss: float | None = Field(
+        None,
+        description="Loss of the window as estimated from inputs and answers, without outcomes; blind to a changed concept.",
+    )
+    estimated_auc: float | None = Field(
+        None, description="Area under the ROC curve of a probability, estimated in the same way."
+    )
     reference_loss: float | None = Field(None, description="Loss of the version on its reference.")
     onset: datetime | None = Field(
         None, description="Estimated event time at which the change began. null where it was not estimated."

@@ -11,21 +11,23 @@ NO_VERDICT = (
 
 
 def loss() -> SdkPanel:
-    """Realised loss against reference."""
+    """Realised and estimated loss against reference."""
     about = About(
-        title="Realised loss against reference",
+        title="Realised and estimated loss",
         unit="none",
         shows=(
-            "Loss of the last evaluated window, in the model's metric, and the version's loss on its reference. "
-            "Lower is better."
+            "Loss of the last evaluated window in the model's metric, as realised with outcomes and as estimated without, and "
+            "the version's loss on its reference. Lower is better."
         ),
         normal="near the reference.",
-        hint="above it by more than chance: the verdict is performance drift, and policy decides whether to retrain.",
+        hint="above it by more than chance: the verdict is performance drift, and policy decides whether to retrain. Realised "
+        "above estimated: outcomes depend on the features in another way than before.",
         empty="No loss yet: it needs an evaluated window with outcomes (POST them to :8000/outcomes).",
     )
     return time_series(
         about,
         Query(f"max by (model) (homeostat_drift_loss{{{MODEL}}})", "{{model}} realised"),
+        Query(f"max by (model) (homeostat_drift_estimated_loss{{{MODEL}}})", "{{model}} estimated"),
         Query(f"max by (model) (homeostat_drift_reference_loss{{{MODEL}}})", "{{model}} reference"),
         minimum=None,
     )

@@ -3,7 +3,7 @@
 warming_up         the reference has too few rows
 insufficient_data  too few rows in the window
 data_fault         a data score exceeds its threshold, or did so in the inputs of the same window: bad data never counts as drift
-drift              a feature, prediction or performance score exceeds its threshold
+drift              a feature, prediction, estimated or realised performance score exceeds its threshold
 insufficient_data  no score exceeds, but there are too few outcomes to measure performance
 ok                 no score exceeds its threshold
 """
@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from services.drift.windows import Span
 from shared.contracts.manifest import short
-from shared.contracts.verdict import Detector, Score, State, Verdict, cause_key
+from shared.contracts.verdict import Detector, DriftKind, Score, State, Verdict, cause_key
 
-DriftSignal = Literal["feature", "prediction", "performance"]
-_DRIFT_SIGNALS: tuple[DriftSignal, ...] = ("feature", "prediction", "performance")
+_DRIFT_SIGNALS: tuple[DriftKind, ...] = get_args(DriftKind)
 _NAMED = 3
 # Feature and data scores within their thresholds that a verdict includes: Kafka's limit for a record is one megabyte, and a model
 # can have thousands of features.
@@ -73,6 +72,8 @@ class Measurements:
     minimum_rows: int = 0
     coverage: float | None = None
     outcome_lag_seconds: float | None = None
+    estimated_loss: float | None = None
+    estimated_auc: float | None = None
 
 
 def classify(
@@ -102,6 +103,8 @@ def classify(
         reference_loss=measurements.reference_loss,
         coverage=measurements.coverage,
         outcome_lag_seconds=measurements.outcome_lag_seconds,
+        estimated_loss=measurements.estimated_loss,
+        estimated_auc=measurements.estimated_auc,
         explanation=_explain(subject, measurements, state, exceeded, faulty),
         reached_at=reached_at,
     )
@@ -181,8 +184,8 @@ def _explain(
     if state == "data_fault":
         faults = sorted((score for score in exceeded if score.signal == "data"), key=strength, reverse=True)
         return f"Data fault: {_phrases(faults)}. A data fault never starts retraining."
-    order = {"performance": 0, "prediction": 1, "feature": 2}
-    worst = sorted(exceeded, key=lambda score: (order.get(score.signal, 3), -strength(score)))
+    order = {"performance": 0, "estimated_performance": 1, "prediction": 2, "feature": 3}
+    worst = sorted(exceeded, key=lambda score: (order.get(score.signal, 4), -strength(score)))
     return f"Compared with the reference of version {version}: {_phrases(worst)}."
 
 

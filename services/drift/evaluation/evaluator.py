@@ -6,8 +6,8 @@ The thresholds do not depend on it, so that both clocks together keep one budget
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -15,19 +15,15 @@ from scipy import stats
 from services.drift.evaluation.classify import Measurements, Subject, strength
 from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample, sample_seed
 from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
-from services.drift.evaluation.evidently_adapter import METHODS, Sample
+from services.drift.evaluation.estimated_performance import Estimate, estimate_threshold
+from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.evaluation.method_thresholds import Distances, MethodThresholds, method_of
 from services.drift.evaluation.performance import loss_threshold, measure_loss
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.evaluation.scores import score_or_none
 from services.drift.thresholds.alarm_budget import FalseAlarmRates, split_budget
-from services.drift.thresholds.calibration import Sizes, distance_threshold
+from services.drift.thresholds.calibration import Sizes
 from shared.contracts.verdict import Score, Signal
-
-
-class Distances(Protocol):
-    """Distance of a column from the reference; None if it cannot be computed."""
-
-    def distance(self, sample: Sample) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,10 @@ class Evaluator:
 
     distances: Distances
     max_rows: int = 5000
+
+    @cached_property
+    def _thresholds(self) -> MethodThresholds:
+        return MethodThresholds(self.distances, self.max_rows)
 
     def evaluate(self, subject: Subject, window: Rows, reference: Reference) -> Measurements:
         """The scores of `window` that the subject's detector measures. Does not raise for any content of the rows."""
@@ -56,19 +56,27 @@ class Evaluator:
             return measurements
         rates = _false_alarm_rates(subject, reference)
         scores: list[Score] = []
-        loss = None
+        loss = estimate = None
         if subject.reads_inputs:
             expected = reference.expected_rows(subject.span.length, len(window))
             scores += self._data(window, reference, expected, rates)
             scores += self._distances(subject, window, reference, expected, rates)
+            of_estimate, estimate = _estimated_performance(window, reference, rates)
+            scores += of_estimate
         if with_loss:
             of_loss, loss = self._performance(window, reference, rates)
             scores += of_loss
-        return replace(measurements, scores=tuple(scores), loss=loss)
+        return replace(
+            measurements,
+            scores=tuple(scores),
+            loss=loss,
+            estimated_loss=estimate.value if estimate else None,
+            estimated_auc=estimate.auc if estimate else None,
+        )
 
     def drift_scores(self, subject: Subject, window: Rows, reference: Reference, alpha: float) -> list[Score]:
         """Distances of the columns of `reference` and of the predictions, each with a false-alarm rate of `alpha`."""
-        rates = FalseAlarmRates(feature=alpha, prediction=alpha, performance=alpha, data=alpha)
+        rates = FalseAlarmRates(*(alpha for _ in fields(FalseAlarmRates)))
         expected = reference.expected_rows(subject.span.length, len(window))
         return self._distances(subject, window, reference, expected, rates)
 
@@ -97,7 +105,10 @@ class Evaluator:
             sample(reference.rows, self.max_rows, seed),
         )
         scores: list[Score | None] = []
+        drift = reference.loop.drift
         for column in reference.columns:
+            if not column.feature.watch:
+                continue
             name, kind = column.name, column.kind
             sizes = _sizes(
                 window.columns[name],
@@ -106,7 +117,13 @@ class Evaluator:
                 reference_sample.columns[name],
                 expected,
             )
-            pair = Sample(name, kind, window_sample.columns[name], reference_sample.columns[name])
+            pair = Sample(
+                name,
+                kind,
+                window_sample.columns[name],
+                reference_sample.columns[name],
+                method=method_of(drift, kind, column),
+            )
             scores.append(
                 self._score(
                     pair, "feature", column.feature.name, column.summary, reference, sizes, rates.feature
@@ -124,7 +141,11 @@ class Evaluator:
                 expected,
             )
             pair = Sample(
-                name, answer.kind, window_sample.predictions[name], reference_sample.predictions[name]
+                name,
+                answer.kind,
+                window_sample.predictions[name],
+                reference_sample.predictions[name],
+                method=method_of(drift, answer.kind),
             )
             scores.append(
                 self._score(pair, "prediction", "", answer.summary, reference, sizes, rates.prediction)
@@ -144,9 +165,11 @@ class Evaluator:
         value = self.distances.distance(pair)
         if value is None:
             return None
-        limit = distance_threshold(reference.baselines[pair.name], sizes, alpha)
-        method = METHODS[pair.kind] + (f".{summary}" if summary else "")
-        return score_or_none(signal, feature, method, value, limit + reference.loop.drift.minimum_effect)
+        limit = self._thresholds.threshold(pair, value, reference, sizes, alpha)
+        if limit is None:
+            return None
+        method = pair.chosen + (f".{summary}" if summary else "")
+        return score_or_none(signal, feature, method, value, limit)
 
     def _performance(
         self, window: Rows, reference: Reference, rates: FalseAlarmRates
@@ -167,6 +190,23 @@ class Evaluator:
         return [score for score in scores if score is not None], loss.value
 
 
+def _estimated_performance(
+    window: Rows, reference: Reference, rates: FalseAlarmRates
+) -> tuple[list[Score], Estimate | None]:
+    """The loss that the window's inputs and answers suggest, before outcomes are known."""
+    performance, loss = reference.loop.performance, reference.loss
+    if performance is None or loss is None or reference.estimator is None:
+        return [], None
+    estimate = reference.estimator.estimate(window)
+    if estimate is None or not np.isfinite(estimate.error):
+        return [], None
+    increase = reference.loop.drift.loss_increase
+    limit = estimate_threshold(estimate, loss.value, loss.error, increase, rates.estimated_performance)
+    method = f"estimated_{performance.metric.name}"
+    score = score_or_none("estimated_performance", "", method, estimate.value, limit)
+    return [score] if score is not None else [], estimate
+
+
 def _median_lag(window: Rows) -> float | None:
     lag = np.array([]) if window.outcome_lag is None else window.outcome_lag[np.isfinite(window.outcome_lag)]
     return float(np.median(lag)) if lag.size else None
@@ -184,13 +224,13 @@ def _one_of_each_timestamp(scores: list[Score], reference: Reference) -> list[Sc
 
 
 def _false_alarm_rates(subject: Subject, reference: Reference) -> FalseAlarmRates:
-    columns = len(reference.columns)
-    categories = sum(1 for column in reference.columns if column.kind == "category")
+    watched = [column for column in reference.columns if column.feature.watch]
+    categories = sum(1 for column in watched if column.kind == "category")
     return split_budget(
         reference.loop.drift.false_alarms_per_30_days,
         subject.span.length,
-        feature_scores=columns + categories,
-        data_scores=columns * SCORES_PER_COLUMN,
+        feature_scores=len(watched) + categories,
+        data_scores=len(reference.columns) * SCORES_PER_COLUMN,
         prediction_scores=len(prediction_columns(reference.loop)),
     )
 

@@ -11,7 +11,7 @@ import gc
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -24,23 +24,35 @@ from shared.data_checks.report_escaping import escape_script_data
 from shared.data_checks.report_page import report_page
 from shared.observability.logs import get_logger
 
-Method = Literal["wasserstein", "jensenshannon"]
+# The methods whose thresholds have a closed form.
+METHODS: Mapping[str, str] = {"numeric": "wasserstein", "category": "jensenshannon"}
+# Methods that return a p-value. Their score is -log10 p, so that a larger one is more drift, as of all others.
+P_VALUES = frozenset({"ks", "anderson", "cramer_von_mises", "mannw", "t_test", "es", "chisquare"})
+_SMALLEST_P = 1e-300
 # Evidently divides by at least this.
 _FLOOR = 0.001
-METHODS: Mapping[str, Method] = {"numeric": "wasserstein", "category": "jensenshannon"}
 
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One column of the window beside the same column of the reference, with its threshold."""
+    """One column of the window beside the same column of the reference, with the method and its threshold.
+
+    `method`: a method of Evidently that fits the kind; empty: that of `METHODS`.
+    """
 
     name: str
     kind: Literal["numeric", "category"]
     window: Floats | Objects
     reference: Floats | Objects
     threshold: float = 0.0
+    method: str = ""
+
+    @property
+    def chosen(self) -> str:
+        """The method by name."""
+        return self.method or METHODS[self.kind]
 
 
 class EvidentlyAdapter:
@@ -51,7 +63,8 @@ class EvidentlyAdapter:
         _library()
 
     def distance(self, sample: Sample) -> float | None:
-        """Distance of the window from the reference: Wasserstein over the reference's standard deviation, or Jensen-Shannon.
+        """Distance of the window from the reference by the sample's method: by default Wasserstein over the reference's standard
+        deviation, or Jensen-Shannon. A p-value comes as -log10 p.
 
         None where either side holds fewer than two values, or where no number comes out.
         """
@@ -65,7 +78,7 @@ class EvidentlyAdapter:
             window, reference = _standardised(window.astype(np.float64), reference.astype(np.float64))
         self.warm()  # a library that cannot be imported is no error of one column
         try:
-            value = self._measure(Sample(sample.name, sample.kind, window, reference, sample.threshold))
+            value = self._measure(replace(sample, window=window, reference=reference))
         except Exception as error:  # an error in one column must not lose the scores of the others
             _log.warning("column_distance_failed", column=sample.name, error=str(error))
             return None
@@ -79,8 +92,9 @@ class EvidentlyAdapter:
             window, reference = (side[np.isfinite(side)] for side in (window, reference))
             if not (window.size and reference.size):
                 raise ValueError("a side holds no finite number")
-        method, kind = evidently.methods[sample.kind]
-        return float(method(reference, window, kind, sample.threshold).drift_score)
+        method, kind = evidently.method(sample.chosen, sample.kind)
+        value = float(method(reference, window, kind, sample.threshold).drift_score)
+        return -math.log10(max(value, _SMALLEST_P)) if sample.chosen in P_VALUES else value
 
     def draw(self, title: str, explanation: str, samples: Sequence[Sample]) -> tuple[str, str]:
         """The report as a whole HTML page and as JSON, columns in the order given. The page loads nothing from outside."""
@@ -99,7 +113,11 @@ class EvidentlyAdapter:
             for side in ("window", "reference")
         )
         metrics = [
-            evidently.value_drift(column=s.name, method=METHODS[s.kind], threshold=s.threshold)
+            evidently.value_drift(
+                column=s.name,
+                method=s.chosen,
+                threshold=10**-s.threshold if s.chosen in P_VALUES else s.threshold,
+            )
             for s in usable
         ]
         snapshot = evidently.report(metrics, include_tests=False).run(window, reference)
@@ -109,15 +127,20 @@ class EvidentlyAdapter:
 
 @dataclass(frozen=True)
 class _Library:
-    """What is used of Evidently and pandas. `methods`: by the kind of a column, with Evidently's name for that kind."""
+    """What is used of Evidently and pandas. `registered` finds a method by name and kind; `kinds`: Evidently's names of them."""
 
     series: Any
-    methods: Mapping[str, tuple[Any, Any]]
+    registered: Any
+    kinds: Mapping[str, Any]
     frame: Any
     report: Any
     dataset: Any
     definition: Any
     value_drift: Any
+
+    def method(self, name: str, kind: str) -> tuple[Any, Any]:
+        """A method, and Evidently's name of the kind of column that it is called with."""
+        return self.registered(name, self.kinds[kind]), self.kinds[kind]
 
 
 @cache
@@ -135,8 +158,9 @@ def _library() -> _Library:
         if collects:
             gc.enable()
     kinds = {"numeric": ColumnType.Numerical, "category": ColumnType.Categorical}
-    methods = {of: (get_registered_stattest(METHODS[of], kind), kind) for of, kind in kinds.items()}
-    return _Library(Series, methods, DataFrame, Report, Dataset, DataDefinition, ValueDrift)
+    return _Library(
+        Series, get_registered_stattest, kinds, DataFrame, Report, Dataset, DataDefinition, ValueDrift
+    )
 
 
 def _standardised(window: Floats, reference: Floats) -> tuple[Floats, Floats]:

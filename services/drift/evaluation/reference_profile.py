@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from services.drift.evaluation.columns import Column, Floats, Objects, Rows, columns_of, prediction_columns
 from services.drift.evaluation.data_quality import missing
+from services.drift.evaluation.estimated_performance import PerformanceEstimator, fit_estimator
 from services.drift.evaluation.performance import Loss, measure_loss
 from services.drift.thresholds.calibration import Baseline, category_baseline, numeric_baseline
 from shared.contracts.event_time import INSTANT, to_micros
@@ -24,6 +26,7 @@ class Reference:
 
     `loss_rows`: what `loss` was measured on: rows `held out` of the training, or `all` rows, where too few were held out or
     the training rows are unknown; then the version may have seen them, and the loss is lower than it can be in service.
+    `trained_until`: event time of the last training row in µs, None if it is unknown.
     """
 
     version: str
@@ -33,6 +36,15 @@ class Reference:
     baselines: Mapping[str, Baseline]
     loss: Loss | None
     loss_rows: LossRows | Literal[""] = ""
+    trained_until: int | None = None
+
+    @cached_property
+    def estimator(self) -> PerformanceEstimator | None:
+        """Estimates the loss of windows without outcomes; fitted when first asked for, which takes about a second."""
+        rows = self.rows
+        if self.loss_rows == "held out" and self.trained_until is not None:
+            rows = rows.take(np.flatnonzero(rows.event_time > self.trained_until))
+        return fit_estimator(self.loop, rows)
 
     @property
     def length(self) -> timedelta:
@@ -57,17 +69,15 @@ def build_reference(
     baselines = {column.name: _baseline(column.kind, rows.columns[column.name]) for column in columns}
     for answer in prediction_columns(loop):
         baselines[answer.name] = _baseline(answer.kind, rows.predictions[answer.name])
-    loss, loss_rows = _loss(loop, rows, trained_until)
-    return Reference(version, loop, rows, columns, baselines, loss, loss_rows)
+    until = None if trained_until is None else to_micros(trained_until)
+    loss, loss_rows = _loss(loop, rows, until)
+    return Reference(version, loop, rows, columns, baselines, loss, loss_rows, until)
 
 
-def _loss(
-    loop: LoopSpec, rows: Rows, trained_until: datetime | None
-) -> tuple[Loss | None, LossRows | Literal[""]]:
+def _loss(loop: LoopSpec, rows: Rows, until: int | None) -> tuple[Loss | None, LossRows | Literal[""]]:
     """A model fits the rows it was trained on: compared with their loss, every later window would seem to drift."""
     if loop.performance is None:
         return None, ""
-    until = None if trained_until is None else to_micros(trained_until)
     losses, loss_rows = reference_losses(rows.loss, rows.event_time, until, loop.drift.window.minimum_rows)
     loss = measure_loss(loop.performance.metric.name, losses)
     return loss, loss_rows if loss else ""

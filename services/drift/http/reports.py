@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from services.drift.evaluation.columns import Column, prediction_columns, sample, sample_seed
 from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.evaluation.method_thresholds import method_of
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
 from services.drift.verdicts.store import VerdictStore
@@ -68,6 +69,7 @@ class Reports:
                 window_sample.columns[column.name],
                 reference_sample.columns[column.name],
                 _threshold(measured, column.feature.name, column.summary),
+                method_of(reference.loop.drift, column.kind, column),
             )
             for column in _order(measured, reference.columns)
         ]
@@ -78,6 +80,7 @@ class Reports:
                 window_sample.predictions[answer.name],
                 reference_sample.predictions[answer.name],
                 _threshold(measured, "", answer.summary),
+                method_of(reference.loop.drift, answer.kind),
             )
             for answer in prediction_columns(reference.loop)
         ]
@@ -125,10 +128,9 @@ def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
 
 
 def _threshold(verdict: Verdict, feature: str, summary: str) -> float:
-    methods = ("wasserstein", "jensenshannon")
     for score in verdict.scores:
         method, _, of = score.method.partition(".")
         about = score.feature == feature and score.signal in ("feature", "prediction")
-        if about and method in methods and of == summary:
+        if about and method != "new_category_share" and of == summary:
             return score.threshold
     return 0.0

@@ -26,7 +26,8 @@ Signal = Literal["feature", "prediction"]
 class LayoutColumn:
     """A counted column. `feature`: what an alarm names. `watched`: whether its values are compared with the reference.
 
-    The value of a timestamp increases with time and its age may, so only their presence is watched.
+    The value of a timestamp increases with time and its age may, so only their presence is watched; of a feature with
+    `watch: false` only faults are.
     """
 
     name: str
@@ -58,7 +59,7 @@ class TileLayout:
                 cells = number_cells(values.astype(np.float64), feature.minimum, feature.maximum)
             else:
                 cells = number_cells(values.astype(np.float64))
-            watched = feature.type != "timestamp"
+            watched = feature.watch and feature.type != "timestamp"
             columns.append(LayoutColumn(column.name, feature.name, "feature", cells, watched, column))
         for answer in prediction_columns(loop):
             values = rows.predictions[answer.name]

@@ -1,8 +1,8 @@
 """The triggers: each evaluates a verdict and the history, and returns whether it fires and why.
 
-A window has a verdict on its inputs, when it closes, and one on its performance, when its outcomes are due. Drift of features
-and predictions is in the first, drift of performance in the second. The other triggers are evaluated with the second, once per
-window.
+A window has a verdict on its inputs, when it closes, and one on its performance, when its outcomes are due. Drift of
+features, predictions and estimated performance is in the first, drift of realised performance in the second. The other
+triggers are evaluated with the second, once per window.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from shared.contracts.verdict import Detector, Verdict
 _WITHOUT_OUTCOMES: tuple[Detector, ...] = ("inputs", "stream")
 # Kinds of drift that a detector measures.
 _KINDS: Mapping[Detector, tuple[str, ...]] = {
-    "inputs": ("feature", "prediction"),
+    "inputs": ("feature", "prediction", "estimated_performance"),
     "performance": ("performance",),
     "stream": ("feature", "prediction"),
-    "request": ("feature", "prediction", "performance"),
+    "request": ("feature", "prediction", "estimated_performance", "performance"),
 }
 
 

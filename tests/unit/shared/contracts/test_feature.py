@@ -36,6 +36,12 @@ def test_no_feature_may_take_the_name_of_a_column_of_ours(name: str) -> None:
         ({"name": "no-hyphen", "type": "number"}, "pattern"),
         ({"name": "1st", "type": "number"}, "pattern"),
         ({"name": "n", "type": "number", "unit": "m"}, "Extra inputs"),
+        (
+            {"name": "n", "type": "number", "method": "chisquare"},
+            "`method` of a number is one of wasserstein",
+        ),
+        ({"name": "c", "type": "boolean", "method": "ks"}, "`method` of a boolean is one of jensenshannon"),
+        ({"name": "n", "type": "number", "method": "empirical_mmd"}, "method"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], expected: str) -> None:
@@ -53,7 +59,13 @@ def test_category_without_a_list_is_open() -> None:
 def test_default_of_a_new_key_is_not_written() -> None:
     colour = Feature(name="colour", type="category", values=("red",))
     assert not colour.takes_any_text
-    assert "unknown" not in colour.model_dump()
+    assert {"unknown", "watch", "method"}.isdisjoint(colour.model_dump())
+
+
+def test_what_is_measured_of_a_feature_is_written_if_it_is_chosen() -> None:
+    hour = Feature(name="hour", type="integer", watch=False, method="psi")
+    assert Feature.model_validate(hour.model_dump()) == hour
+    assert hour.model_dump()["watch"] is False
 
 
 FEATURES = (

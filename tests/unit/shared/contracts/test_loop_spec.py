@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from shared.contracts.loop_spec import LoopSpec
+from shared.contracts.loop_spec import Drift, LoopSpec, Methods
 from shared.contracts.loop_yaml import parse_loop_spec
 from shared.contracts.retraining_spec import AllRows
 from shared.errors import InvalidLoopSpec, ProjectError
@@ -276,3 +276,11 @@ def test_version_from_before_limits_of_training_keeps_its_bytes(loop_document: d
     for wrong in ({"memory_mib": 1}, {"network": "some"}, {"cpu_time": "0s"}, {"memory": 512}):
         with pytest.raises(ValidationError):
             LoopSpec.model_validate({**loop_document, "training": wrong})
+
+
+def test_default_methods_are_not_written(loop_spec: LoopSpec) -> None:
+    assert "methods" not in loop_spec.model_dump()["drift"]
+    chosen = loop_spec.model_copy(
+        update={"drift": Drift(window=loop_spec.drift.window, methods=Methods(number="ks"))}
+    )
+    assert LoopSpec.model_validate(chosen.model_dump()).drift.methods.number == "ks"

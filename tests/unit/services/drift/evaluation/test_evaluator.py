@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from shared.contracts.verdict import Verdict
 from tests.fakes.class_model import TABLE, class_loop
 from tests.fakes.vector_model import values_loop
 from tests.unit.services.drift.distances import ScipyDistances
+from tests.unit.services.drift.evaluation.scored_rows import probability_rows, realised_auc
 from tests.unit.services.drift.world import loop, minutes, ordinary
 
 VERSION = "ab" * 32
@@ -476,3 +478,54 @@ def test_several_values_share_the_false_alarms_of_a_prediction() -> None:
     rates = [evaluator._false_alarm_rates(subject(), reference) for reference in references]
     assert rates[1].prediction == pytest.approx(rates[0].prediction / 3)
     assert rates[1].performance == rates[0].performance
+
+
+def _measured(spec: LoopSpec, window: Rows, reference_rows: Rows) -> Measurements:
+    reference = build_reference(VERSION, spec, reference_rows)
+    subject = Subject("toy", VERSION, 1, "inputs", Span(minutes(0), minutes(60)))
+    return Evaluator(ScipyDistances()).evaluate(subject, window, reference)
+
+
+def test_estimated_performance_drifts_before_outcomes_are_known() -> None:
+    reference = probability_rows(4000, 1)
+    # Calm; then rows of which the model is unsure.
+    for shift, spread, drifted in ((0.0, 1.0, False), (0.67, 0.3, True)):
+        window = probability_rows(2000, 2, shift=shift, spread=spread)
+        unknown = np.full(2000, np.nan)
+        found = _measured(loop(), replace(window, outcome=unknown, loss=unknown), reference)
+        [score] = [score for score in found.scores if score.signal == "estimated_performance"]
+        assert score.method == "estimated_log_loss"
+        assert score.exceeded is drifted
+        assert score.value == found.estimated_loss == pytest.approx(window.loss.mean(), abs=0.03)
+        assert found.estimated_auc == pytest.approx(realised_auc(window), abs=0.03)
+        assert found.loss is None
+
+
+def test_small_references_give_no_estimate() -> None:
+    found = _measured(loop(), probability_rows(500, 2), probability_rows(150, 1))
+    assert found.estimated_loss is None
+    assert "estimated_performance" not in {score.signal for score in found.scores}
+
+
+def test_drift_of_a_feature_that_is_not_watched_is_not_measured() -> None:
+    spec = loop(
+        features=[
+            {"name": "x", "type": "number", "nullable": True, "watch": False, "minimum": -50, "maximum": 50},
+            {"name": "c", "type": "category", "values": ["a", "b", "d"]},
+        ]
+    )
+    window = probability_rows(500, 2, shift=5.0)
+    measured = _measured(spec, window, probability_rows(1000, 1))
+    assert "x" not in {score.feature for score in measured.scores if score.signal == "feature"}
+    assert "x" in {score.feature for score in measured.scores if score.signal == "data"}
+    missing = replace(window, columns={**window.columns, "x": np.full(500, np.nan)})
+    faults = [score for score in _measured(spec, missing, probability_rows(1000, 1)).scores if score.exceeded]
+    assert ("data", "x") in {(score.signal, score.feature) for score in faults}
+
+
+def test_the_chosen_method_is_the_scores_method() -> None:
+    spec = loop(drift={"window": {"every": "1h", "minimum_rows": 100}, "methods": {"number": "hellinger"}})
+    measured = _measured(spec, probability_rows(500, 2, shift=2.0), probability_rows(1000, 1))
+    [score] = [score for score in measured.scores if score.feature == "x" and score.signal == "feature"]
+    assert score.method == "hellinger"
+    assert score.exceeded

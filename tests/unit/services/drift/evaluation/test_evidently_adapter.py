@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import orjson
@@ -10,6 +12,7 @@ import pytest
 
 from services.drift.evaluation import evidently_adapter
 from services.drift.evaluation.evidently_adapter import EvidentlyAdapter, Sample
+from shared.contracts.feature import CategoryMethod, NumberMethod
 from tests.unit.services.drift.distances import ScipyDistances
 
 RANDOM = np.random.default_rng(11)
@@ -144,3 +147,48 @@ def test_missing_library_is_an_error_of_the_evaluation(monkeypatch: pytest.Monke
     monkeypatch.setattr(evidently_adapter, "_library", library)
     with pytest.raises(ImportError):
         EvidentlyAdapter().distance(NORMAL)
+
+
+@pytest.mark.parametrize("method", get_args(NumberMethod))
+def test_every_method_of_numbers_grows_with_drift(adapter: EvidentlyAdapter, method: str) -> None:
+    """Also those that return a p-value: the score of a shifted window is above that of a calm one."""
+    random = np.random.default_rng(4)
+    calm, shifted = (
+        adapter.distance(
+            Sample("x", "numeric", random.normal(by, 1, 300), random.normal(size=900), method=method)
+        )
+        for by in (0, 1)
+    )
+    assert calm is not None
+    assert shifted is not None
+    assert shifted > calm
+
+
+@pytest.mark.parametrize("method", get_args(CategoryMethod))
+def test_every_method_of_categories_grows_with_drift(adapter: EvidentlyAdapter, method: str) -> None:
+    random = np.random.default_rng(4)
+    before = random.choice(["a", "b", "d"], 900, p=[0.6, 0.3, 0.1]).astype(object)
+    calm, shifted = (
+        adapter.distance(
+            Sample(
+                "c",
+                "category",
+                random.choice(["a", "b", "d"], 300, p=shares).astype(object),
+                before,
+                method=method,
+            )
+        )
+        for shares in ([0.6, 0.3, 0.1], [0.2, 0.3, 0.5])
+    )
+    assert calm is not None
+    assert shifted is not None
+    assert shifted > calm
+
+
+def test_report_of_a_p_value_agrees_with_its_score(adapter: EvidentlyAdapter) -> None:
+    sample = replace(NORMAL, method="ks", threshold=3.0)
+    _, document = adapter.draw("a report", "", [sample])
+    [metric] = orjson.loads(document)["metrics"]
+    assert metric["config"]["method"] == "ks"
+    assert metric["config"]["threshold"] == pytest.approx(0.001)
+    assert adapter.distance(sample) == pytest.approx(-np.log10(metric["value"]), rel=1e-6)

@@ -75,7 +75,8 @@ def test_each_clock_measures_its_own_signals(installation: Installation) -> None
     manifest = release(installation)
     installation.world.answer(manifest, 1, ordinary(HOUR * 2, 2, shift=3.0, flip=0.4))
     inputs, performance = installation.judged("inputs"), installation.judged()
-    assert {score.signal for score in inputs[0].scores} == {"feature", "prediction", "data"}
+    measured = {"feature", "prediction", "estimated_performance", "data"}
+    assert {score.signal for score in inputs[0].scores} == measured
     assert {score.signal for score in performance[0].scores} == {"performance"}
     assert (inputs[0].drifted, performance[0].drifted) == (("feature",), ("performance",))
     assert (performance[0].coverage, performance[0].outcome_lag_seconds) == (1.0, 1200.0)

@@ -5,9 +5,11 @@ import pyarrow as pa
 import pytest
 
 from services.drift.evaluation.columns import rows_from_table
+from services.drift.evaluation.reference_profile import build_reference
 from services.drift.stream.layout import TileLayout
 from services.drift.stream.tiles import CELLS, INFINITE, INVALID, MISSING, NEW
 from tests.unit.services.drift.stream.streams import reference, table
+from tests.unit.services.drift.world import loop, ordinary
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +74,16 @@ def test_special_values_are_counted_apart(layout: TileLayout) -> None:
     counts = layout.count_batch(changed).counts
     assert counts[0, [MISSING, INFINITE]].tolist() == [2, 1]
     assert counts[2, [MISSING, NEW]].tolist() == [1, 1]
+
+
+def test_a_feature_that_is_not_watched_is_counted_only() -> None:
+    features = [
+        {"name": "x", "type": "number", "watch": False},
+        {"name": "c", "type": "category", "values": ["a", "b", "d", "e"]},
+    ]
+    spec = loop(features=features)
+    built = build_reference("ab" * 32, spec, rows_from_table(pa.table(ordinary(500, 1)), spec))
+    assert [(one.name, one.watched) for one in TileLayout.of(built).columns[:2]] == [
+        ("x", False),
+        ("c", True),
+    ]

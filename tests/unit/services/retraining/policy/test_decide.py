@@ -144,6 +144,16 @@ def test_windows_in_a_row_are_counted_over_both_detectors(
     assert ask(verdict(10), spec, verdicts=tuple(earlier)).action == action
 
 
+def test_estimated_performance_retrains_before_outcomes() -> None:
+    spec = spec_with(
+        triggers=[{"when": "drift", "kinds": ["estimated_performance", "performance"], "windows": 2}]
+    )
+    estimated = ("estimated_performance",)
+    received = verdict(10, drifted=estimated, detector="inputs", loss=None)
+    assert ask(received, spec, verdicts=(past(9, "drift", estimated, "inputs"),)).action == "retrain"
+    assert ask(received, spec, verdicts=(past(9, "ok", (), "inputs"),)).action == "wait"
+
+
 def test_unhandled_drift_names_every_trigger() -> None:
     triggers = [{**PERFORMANCE, "windows": 2}, {"when": "floor"}, {"when": "new_rows", "rows": 1000}]
     decision = ask(verdict(10, loss=0.5), spec_with(triggers=triggers), rows_since=12)
