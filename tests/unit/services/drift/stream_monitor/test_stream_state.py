@@ -45,6 +45,29 @@ def test_shift_and_missing_values_are_suspicions() -> None:
     assert [(one.state, one.counting[0].features) for one in found] == [("data_fault", ("c",))]
 
 
+@pytest.mark.parametrize(("every", "states"), [(12, []), (2, ["data_fault"])])
+def test_missing_values_within_the_tolerance_of_loop_yaml_are_no_fault(every: int, states: list[str]) -> None:
+    """`missing_increase` is 10 %: one of twelve is within it, and very unlike the reference, which has none."""
+    columns = ordinary(400, 2)
+    columns["c"] = [None if row % every == 0 else value for row, value in enumerate(columns["c"])]  # type: ignore[arg-type, var-annotated]
+    assert [one.state for one in run(new_state(), records(stream(), columns, 50))][:1] == states
+
+
+def test_new_categories_are_drift_as_in_a_window() -> None:
+    columns = ordinary(200, 2)
+    columns["c"] = ["e"] * 200  # declared in loop.yaml, and not in the reference
+    [first, *_] = run(new_state(), records(stream(), columns, 50))
+    assert (first.state, first.counting[0].signal, first.counting[0].features) == ("drift", "feature", ("c",))
+
+
+def test_value_that_only_looks_broken_is_examined_as_drift() -> None:
+    columns = ordinary(200, 2)
+    columns["x"] = [0.5] * 200
+    found = run(new_state(), records(stream(), columns, 50))
+    assert found
+    assert {(one.state, alarm.signal) for one in found for alarm in one.alarms} == {("drift", "feature")}
+
+
 def test_repeated_rows_are_counted_once() -> None:
     state = new_state()
     [first, second] = records(stream(), ordinary(100, 2), 50)
