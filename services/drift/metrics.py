@@ -235,10 +235,13 @@ class DriftMetrics:
         if verdict.detector in SCHEDULED and verdict.window_end >= newest:
             self.show(verdict)
         elif verdict.detector == "stream":
-            # The next window says how things are then; until it closes this is the newest that is known.
-            self._shown_end[verdict.model, "stream"] = verdict.window_end
-            self.detector_state(verdict.model, "stream", verdict.state)
-            self._show_verdict(verdict)
+            self.show_alarm(verdict)
+
+    def show_alarm(self, verdict: Verdict) -> None:
+        """Export an alarm between windows. Until the next window closes it is the newest that is known."""
+        self._shown_end[verdict.model, "stream"] = verdict.window_end
+        self.detector_state(verdict.model, "stream", verdict.state)
+        self._show_verdict(verdict)
 
     def show(self, verdict: Verdict) -> None:
         """Set the gauges from this verdict, after a restart also before the next window is evaluated."""

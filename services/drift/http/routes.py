@@ -150,6 +150,8 @@ def _status(status: ModelStatus, alarm: Verdict | None) -> dict[str, Any]:
     for name, clock in (("inputs", status.inputs), ("performance", status.performance)):
         if clock is not None and clock.last_verdict is not None:
             fields[name]["last_verdict"] = clock.last_verdict.model_dump(mode="json")
+    if status.alarm is not None:
+        fields["alarm"] = status.alarm.model_dump(mode="json")
     if status.outcomes is not None:
         fields["outcomes"]["summary"] = status.outcomes.summary
     return fields

@@ -65,7 +65,8 @@ def _duration(seconds: float) -> str:
 class ModelStatus:
     """Shown by `/status`. Times are event times.
 
-    `state`: the worst of the clocks' states. `performance` and `outcomes`: None for a model without a loss.
+    `state`: the worst of the clocks' states and of `alarm`, the last verdict of the stream detectors if it came after the last
+    window that closed: that window's verdict takes its place. `performance` and `outcomes`: None for a model without a loss.
     `watermark`: every window that has closed at this time is judged.
     `next_window_start`: start of the next window of `generation`; rows that arrive later with an earlier event time are not
     evaluated. None before the first row of that generation.
@@ -79,6 +80,7 @@ class ModelStatus:
     inputs: ClockStatus = ClockStatus()
     performance: ClockStatus | None = None
     outcomes: OutcomesStatus | None = None
+    alarm: Verdict | None = None
     watermark: datetime | None = None
     next_window_start: datetime | None = None
     reference_loss_rows: str = ""
@@ -87,7 +89,7 @@ class ModelStatus:
     @property
     def state(self) -> ModelStateName:
         """The worst state."""
-        return worst([clock.state for clock in (self.inputs, self.performance) if clock is not None])
+        return worst([each.state for each in (self.inputs, self.performance, self.alarm) if each is not None])
 
 
 @dataclass

@@ -197,6 +197,7 @@ class Monitor:
         self.metrics.progress(model, watermarks)
         self._update(
             model,
+            alarm=self._alarm(model),
             next_window_start=self._next_window_start(model, state.status.generation),
             **({} if inputs.judged >= WINDOWS_PER_POLL else {"watermark": watermarks.predictions}),
         )
@@ -244,6 +245,10 @@ class Monitor:
         self._update(model, performance=performance, outcomes=outcomes)
         self.metrics.detector_state(model, "performance", state)
 
+    def _alarm(self, model: str) -> Verdict | None:
+        last, inputs = self.verdicts.last_of(model, "stream"), self.verdicts.last_of(model, "inputs")
+        return None if last is None or (inputs and inputs.window_end >= last.window_end) else last
+
     def _next_window_start(self, model: str, generation: int) -> datetime | None:
         """Where the generation's next window starts; None before its first row."""
         known = self.verdicts.generations(model)
@@ -281,7 +286,10 @@ class Monitor:
         reached = [clock.last_verdict.reached_at for clock in clocks.values() if clock.last_verdict]
         # Set at start, so that the alert fires for a service that restarts and never completes a poll.
         self.metrics.last_full_poll(model, max(reached, default=self.now()))
-        status = ModelStatus(model, **clocks)  # type: ignore[arg-type]
+        alarm = self._alarm(model)
+        if alarm is not None:
+            self.metrics.show_alarm(alarm)
+        status = ModelStatus(model, alarm=alarm, **clocks)  # type: ignore[arg-type]
         return ModelState(status, generation_known=known[-1].generation if known else 0)
 
     def _update(self, model: str, **changes: object) -> None:

@@ -139,6 +139,27 @@ def test_clocks_agree_on_gaps_and_replaced_generations(installation: Installatio
     assert first.inputs_until == first.performance_until == second.first
 
 
+def test_alarm_between_windows_is_in_the_state_until_a_window_closes(installation: Installation) -> None:
+    manifest = release(installation)
+    installation.world.answer(manifest, 1, ordinary(HOUR + 60, 2))
+    [inputs] = installation.judged("inputs")
+    alarm = {"detector": "stream", "state": "drift", "window_end": minutes(65), "verdict_id": "ab" * 16}
+    installation.verdicts.put(inputs.model_copy(update=alarm))
+    installation.world.answer(manifest, 1, ordinary(60, 3, start=minutes(70)))
+    installation.settle()
+    assert (status(installation).state, status(installation).inputs.state) == ("drift", "ok")
+    installation.verdicts.close()
+    installation.restart()
+    installation.monitor.step()
+    shown = installation.metrics.registry.get_sample_value(
+        "homeostat_drift_state", {"model": "toy", "state": "drift"}
+    )
+    assert (status(installation).state, shown) == ("drift", 1)
+    installation.world.answer(manifest, 1, ordinary(HOUR, 4, start=minutes(80)))
+    installation.settle()
+    assert (status(installation).state, status(installation).alarm) == ("ok", None)
+
+
 def test_silent_outcome_feed_is_not_reported_as_healthy(installation: Installation) -> None:
     manifest = release(installation)
     world = installation.world
