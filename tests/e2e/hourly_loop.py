@@ -104,7 +104,8 @@ class HourlyLoop(ShortLoop):
         """
         windows: dict[str, dict[str, dict[str, Any]]] = {}
         for one in reversed(self.get("drift", f"/verdicts?model={self.model}")["verdicts"]):
-            if one["generation"] == generation and one["rows"]:
+            scheduled = one["detector"] in ("inputs", "performance")
+            if one["generation"] == generation and one["rows"] and scheduled:
                 windows.setdefault(one["window_end"], {})[one["detector"]] = one
         return [_joined(windows[end]) for end in sorted(windows) if len(windows[end]) == self.detectors]
 
