@@ -75,10 +75,14 @@ class Evaluator:
         )
 
     def drift_scores(self, subject: Subject, window: Rows, reference: Reference, alpha: float) -> list[Score]:
-        """Distances of the columns of `reference` and of the predictions, each with a false-alarm rate of `alpha`."""
+        """Data quality and distances of the columns of `reference`, and distances of the predictions, each with a false-alarm
+        rate of `alpha`."""
         rates = FalseAlarmRates(*(alpha for _ in fields(FalseAlarmRates)))
         expected = reference.expected_rows(subject.span.length, len(window))
-        return self._distances(subject, window, reference, expected, rates)
+        return [
+            *self._data(window, reference, expected, rates),
+            *self._distances(subject, window, reference, expected, rates),
+        ]
 
     def _data(
         self, window: Rows, reference: Reference, expected: float, rates: FalseAlarmRates

@@ -5,7 +5,8 @@
    the alarm, with the threshold that windows have, at a plain level: 5 % over the blamed columns together.
 3. If a blamed column or prediction is above its threshold, drift is confirmed.
 
-A data fault is counted, not estimated: it needs no confirmation, and does not wait for the lake.
+Rows that fail the data-quality checks of windows are a data fault instead. Missing values are counted, not estimated: a fault of them
+needs no confirmation, and does not wait for the lake.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from services.drift.evaluation.evaluator import Evaluator
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
-from services.drift.stream.alarm import Alarm
+from services.drift.stream.alarm import Alarm, AlarmState
 from services.drift.stream_monitor.suspicion import Suspicion
 from services.drift.verdicts.store import VerdictStore
 from shared.contracts.manifest import short
@@ -59,6 +60,11 @@ class Confirmation:
         reference = self.references.get(suspicion.model, suspicion.version)
         rows = self.lake_reader.rows(suspicion.model, reference.loop, span, suspicion.generation)
         measured = self._measure(suspicion, rows, reference)
+        if any(score.exceeded and score.signal == "data" for score in measured):
+            # Bad data never counts as drift, as in a window.
+            return "confirmed", self._verdict(
+                suspicion, len(rows), suspicion.counting, measured, "data_fault"
+            )
         confirmed = tuple(alarm for alarm in suspicion.counting if _agrees(alarm, measured))
         if not confirmed:
             return "withdrawn", None
@@ -94,9 +100,14 @@ class Confirmation:
         return tuple(self.evaluator.drift_scores(suspicion.subject, rows, compared, level))
 
     def _verdict(
-        self, suspicion: Suspicion, rows: int, confirmed: Sequence[Alarm], measured: Sequence[Score]
+        self,
+        suspicion: Suspicion,
+        rows: int,
+        confirmed: Sequence[Alarm],
+        measured: Sequence[Score],
+        state: AlarmState | None = None,
     ) -> Verdict:
-        subject, state = suspicion.subject, suspicion.state
+        subject, state = suspicion.subject, state or suspicion.state
         alarms = confirmed or suspicion.counting
         return Verdict(
             verdict_id=subject.verdict_id,
@@ -115,9 +126,11 @@ class Confirmation:
                     name for alarm in alarms if alarm.signal != "prediction" for name in alarm.features
                 )
             ),
-            drifted=tuple(dict.fromkeys(alarm.signal for alarm in alarms if alarm.signal != "data")),
+            drifted=()
+            if state == "data_fault"
+            else tuple(dict.fromkeys(alarm.signal for alarm in alarms if alarm.signal != "data")),
             onset=min(alarm.onset for alarm in alarms),
-            explanation=_explain(suspicion, alarms, measured),
+            explanation=_explain(suspicion, alarms, measured, state),
             reached_at=self.now(),
         )
 
@@ -145,10 +158,12 @@ def _evidence(alarms: Sequence[Alarm]) -> Iterator[Score]:
             )
 
 
-def _explain(suspicion: Suspicion, alarms: Sequence[Alarm], measured: Sequence[Score]) -> str:
+def _explain(
+    suspicion: Suspicion, alarms: Sequence[Alarm], measured: Sequence[Score], state: AlarmState
+) -> str:
     span = suspicion.subject.span
     since = f"since about {span.start:%Y-%m-%d %H:%M:%S} UTC"
-    if suspicion.state == "data_fault":
+    if state == "data_fault":
         faults = [
             f"{alarm.method.replace('_', ' ')} in {', '.join(alarm.features[:_NAMED])}"
             + (f" and {len(alarm.features) - _NAMED} more" if len(alarm.features) > _NAMED else "")

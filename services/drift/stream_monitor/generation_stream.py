@@ -32,7 +32,7 @@ SPECIAL_TILES = 64
 # Faults that are inferred from how values are distributed. Rows that come in groups, such as the flights of an hour, look like
 # them: as a
 # data fault they would take good rows out of training. A category that the reference lacks is drift in a window, too.
-ESTIMATED_FAULTS = ("units", "swapped", "frozen", "new_category")
+ESTIMATED_FAULTS = ("units", "swapped", "frozen", "new_category", "out_of_range")
 _CELLS: Mapping[str, tuple[int, ...]] = dict(BURSTS)
 
 

@@ -128,6 +128,18 @@ def test_drift_within_the_tolerance_of_loop_yaml_is_withdrawn(office: Office) ->
     assert office.conclusions() == {"withdrawn": 1}
 
 
+def test_values_outside_the_declared_bounds_are_a_data_fault(office: Office) -> None:
+    """x may be from -50 to 50. A detector cannot tell that from values beyond those of the reference."""
+    office.answer(shift=60.0)
+    office.suspect()
+    office.examiner.step()
+    [verdict] = office.announced
+    assert (verdict.state, verdict.drifted, verdict.top_drifted_features) == ("data_fault", (), ("x",))
+    assert {score.method for score in verdict.scores if score.signal == "data" and score.exceeded} == {
+        "out_of_range_share"
+    }
+
+
 def test_drift_of_the_prediction_needs_the_prediction(office: Office) -> None:
     office.answer(shift=1.0)
     office.suspect(alarm("score", signal="prediction"))
