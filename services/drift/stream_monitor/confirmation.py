@@ -5,8 +5,8 @@
    the alarm, with the threshold that windows have, at a plain level: 5 % over the blamed columns together.
 3. If a blamed column or prediction is above its threshold, drift is confirmed.
 
-Rows that fail the data-quality checks of windows are a data fault instead. Missing values are counted, not estimated: a fault of them
-needs no confirmation, and does not wait for the lake.
+Rows that fail the data-quality checks of windows are a data fault instead. Missing values are counted, not estimated: a fault of
+them needs no confirmation, and does not wait for the lake.
 """
 
 from __future__ import annotations
