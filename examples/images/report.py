@@ -28,13 +28,13 @@ def daily(
     served = pd.DataFrame({name: getattr(replayed, name) for name in ("day", "label", "outcome", "version")})
     states: dict[int, str] = {}
     ends: dict[int, str] = {}
-    for verdict in verdicts:  # newest first: the worst of the last window of a day counts
+    for verdict in verdicts:  # newest first: the worst of the newest window of a day counts
+        if verdict.get("detector") == "stream":  # an alarm between windows
+            continue
         window_day = (window_middle(verdict) - begins) // timedelta(days=1)
         state, end = str(verdict["state"]), str(verdict["window_end"])
-        if ends.get(window_day, "") < end:
-            ends[window_day], states[window_day] = end, state
-        elif ends[window_day] == end:
-            states[window_day] = min(state, states[window_day], key=_WORST_FIRST.index)
+        if ends.setdefault(window_day, end) == end:
+            states[window_day] = min(state, states.get(window_day, "ok"), key=_WORST_FIRST.index)
     order = {version: place + 1 for place, version in enumerate(dict.fromkeys(replayed.version))}
     found = []
     for day, part in served.groupby("day"):

@@ -22,6 +22,19 @@ def test_shares_versions_and_verdicts_by_day() -> None:
         {
             "window_start": "2026-03-09T22:00:00+00:00",
             "window_end": "2026-03-10T22:00:00+00:00",
+            "detector": "performance",
+            "state": "ok",
+        },
+        {
+            "window_start": "2026-03-10T11:00:00+00:00",
+            "window_end": "2026-03-10T11:10:00+00:00",
+            "detector": "stream",
+            "state": "data_fault",
+        },
+        {
+            "window_start": "2026-03-09T22:00:00+00:00",
+            "window_end": "2026-03-10T22:00:00+00:00",
+            "detector": "inputs",
             "state": "drift",
         },
         {
