@@ -18,6 +18,7 @@ from loadtests.drift.cost import (
     measure_cost,
 )
 from loadtests.drift.delays import MAXIMUM_ROWS, measure_delays, measure_power
+from loadtests.drift.estimates import MAXIMUM_DIFFERENCE, SHIFTS, measure_estimates
 from loadtests.drift.faults import MAXIMUM_TILES, measure_faults
 from loadtests.drift.river_detectors import measure_river
 from loadtests.drift.window_evaluation import measure_window_evaluation
@@ -50,7 +51,14 @@ def main() -> int:
     """Measure, print, and say whether the bars hold."""
     short = "--short" in sys.argv[1:]
     size = SHORT if short else LONG
-    missed = [*_budget(size, short), *_delays(size), *_faults(size), *_errors(size), *_cost()]
+    missed = [
+        *_budget(size, short),
+        *_delays(size),
+        *_faults(size),
+        *_errors(size),
+        *_estimates(size),
+        *_cost(),
+    ]
     for line in measure_river():
         print(line)
     print(measure_window_evaluation())
@@ -137,6 +145,25 @@ def _errors(size: Size) -> list[str]:
         )
         if not found.rows <= most:
             missed.append(f"error rate {rate:.0%}: {found.rows:.0f} rows")
+    return missed
+
+
+def _estimates(size: Size) -> list[str]:
+    print("estimated performance of a probability without outcomes: mean difference from the realised one")
+    missed = []
+    for shift in SHIFTS:
+        found = measure_estimates(shift, runs=size.runs // 10)
+        print(
+            f"  inputs by {shift:4.1f} sd: AUC {found.auc:.4f} (worst {found.worst_auc:.4f}), log-loss {found.loss:.4f}, "
+            f"{found.runs} runs",
+            flush=True,
+        )
+        if shift == 0:
+            print(
+                f"  other outcomes for the same inputs: not seen, the loss is {found.concept:.3f} above its estimate"
+            )
+        if found.auc > MAXIMUM_DIFFERENCE:
+            missed.append(f"estimated AUC at {shift} sd: {found.auc:.4f} off")
     return missed
 
 
