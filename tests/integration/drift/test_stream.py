@@ -132,7 +132,7 @@ def test_killed_service_raises_the_same_alarms(
     broken = ordinary(400, 3, start=minutes(50))
     broken["x"] = [None if row > 150 else value for row, value in enumerate(broken["x"])]  # type: ignore[arg-type, var-annotated]
     spoiled = ordinary(200, 4, start=minutes(117))
-    spoiled["c"] = ["zz"] * 200
+    spoiled["c"] = [None] * 200
     found = {}
     for model in ("calm", "killed"):
         feed = feeds(model)
