@@ -73,8 +73,8 @@ class Bench:
         )
 
     def releases(self) -> list[tuple[str, Any]]:
-        """The requests that release a version, with their bodies."""
-        return [one for one in self.retraining.asked if one[0].startswith("POST")]
+        """The requests that release a version, with their bodies; not the empty one that asks for permission."""
+        return [one for one in self.retraining.asked if one[0].startswith("POST") and one[1]]
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.project / name
