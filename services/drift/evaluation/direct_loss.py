@@ -26,11 +26,13 @@ SHRINKAGE = 20.0
 
 @dataclass(frozen=True)
 class DirectLoss:
-    """Estimates the loss of rows. `columns`: the columns it reads, in order; `levels`: of a category, the mean loss of each."""
+    """Estimates the loss of rows. `columns`: the columns it reads, in order; `levels`: of a category, the mean loss of each;
+    `mean`: the estimate of every row where no column tells anything."""
 
     columns: tuple[str, ...]
     levels: Mapping[str, Mapping[str, float]]
     trees: Any
+    mean: float
 
     @classmethod
     def of(cls, rows: Rows, losses: Floats) -> DirectLoss:
@@ -51,13 +53,23 @@ class DirectLoss:
         # A few huge losses would decide every split.
         limit = float(np.quantile(target, 0.999))
         matrix = _matrix(values, tuple(values), levels)
-        trees.fit(matrix, np.minimum(target, limit) if limit > 0 else target)
-        return cls(tuple(values), levels, trees)
+        # A column without two different values tells nothing, and the histograms cannot be made of it.
+        telling = [
+            place
+            for place in range(len(values))
+            if np.unique(matrix[np.isfinite(matrix[:, place]), place]).size > 1
+        ]
+        columns = tuple(name for place, name in enumerate(values) if place in telling)
+        if columns:
+            trees.fit(matrix[:, telling], np.minimum(target, limit) if limit > 0 else target)
+        return cls(columns, levels, trees, float(target.mean()))
 
     def losses(self, rows: Rows) -> Floats:
         """The estimated loss of each row."""
         if not len(rows):
             return np.empty(0)
+        if not self.columns:
+            return np.full(len(rows), self.mean)
         matrix = _matrix({**rows.columns, **rows.predictions}, self.columns, self.levels)
         found: Floats = np.asarray(self.trees.predict(matrix), dtype=np.float64)
         return found

@@ -16,7 +16,7 @@ from services.drift.evaluation.classify import Measurements, Subject, strength
 from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample, sample_seed
 from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
 from services.drift.evaluation.estimated_performance import Estimate, estimate_threshold
-from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.evaluation.evidently_adapter import METHODS, Sample
 from services.drift.evaluation.method_thresholds import Distances, MethodThresholds, method_of
 from services.drift.evaluation.performance import loss_threshold, measure_loss
 from services.drift.evaluation.reference_profile import Reference
@@ -167,11 +167,12 @@ class Evaluator:
         alpha: float,
     ) -> Score | None:
         value = self.distances.distance(pair)
-        if value is None:
-            return None
-        limit = self._thresholds.threshold(pair, value, reference, sizes, alpha)
-        if limit is None:
-            return None
+        limit = None if value is None else self._thresholds.threshold(pair, value, reference, sizes, alpha)
+        if value is None or limit is None:
+            if pair.chosen == METHODS[pair.kind]:
+                return None
+            # The chosen method gives no number here, or the reference is too short for it.
+            return self._score(replace(pair, method=""), signal, feature, summary, reference, sizes, alpha)
         method = pair.chosen + (f".{summary}" if summary else "")
         return score_or_none(signal, feature, method, value, limit)
 

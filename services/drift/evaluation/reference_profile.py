@@ -18,6 +18,9 @@ from services.drift.thresholds.calibration import Baseline, category_baseline, n
 from shared.contracts.event_time import INSTANT, to_micros
 from shared.contracts.loop_spec import LoopSpec
 from shared.models.reference_loss import LossRows, reference_losses
+from shared.observability.logs import get_logger, log_unknown_error
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,16 @@ class Reference:
 
     @cached_property
     def estimator(self) -> PerformanceEstimator | None:
-        """Estimates the loss of windows without outcomes; fitted when first asked for, which takes about a second."""
+        """Estimates the loss of windows without outcomes; fitted when first asked for, which takes about a second. None where it
+        cannot be fitted."""
         rows = self.rows
         if self.loss_rows == "held out" and self.trained_until is not None:
             rows = rows.take(np.flatnonzero(rows.event_time > self.trained_until))
-        return fit_estimator(self.loop, rows)
+        try:
+            return fit_estimator(self.loop, rows)
+        except Exception as error:  # an estimate is extra: a window is judged without it
+            log_unknown_error(_log, error)
+            return None
 
     @property
     def length(self) -> timedelta:

@@ -154,7 +154,9 @@ def _dense(values: pa.Array, kind: pa.DataType) -> pa.Array:
 def _floats(values: pa.Array) -> Floats:
     if pa.types.is_string(values.type) or pa.types.is_boolean(values.type):
         raise pa.ArrowInvalid(f"expected numbers, not {values.type}")
-    numbers: Floats = _dense(values, pa.float64()).to_numpy(zero_copy_only=False)
+    # As evaluations and the reference read them: an integer beyond 2^53 is rounded, not invalid.
+    as_floats = values if values.type == pa.float64() else pc.cast(values, pa.float64(), safe=False)
+    numbers: Floats = as_floats.to_numpy(zero_copy_only=False)
     return numbers
 
 

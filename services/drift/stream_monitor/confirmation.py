@@ -1,6 +1,6 @@
 """Confirmation: a suspicion of drift becomes a verdict if Evidently's distances of the same rows agree; else it is withdrawn.
 
-1. The lake must hold the rows up to the alarm.
+1. The lake must hold the rows up to the alarm; for a minute, at least half of those that the stream counted.
 2. Evidently's distance of each blamed column and of the predictions is measured, over the event time from the estimated onset to
    the alarm, with the threshold that windows have, at a plain level: 5 % over the blamed columns together.
 3. If a blamed column or prediction is above its threshold, drift is confirmed.
@@ -12,8 +12,8 @@ them needs no confirmation, and does not wait for the lake.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from services.drift.evaluation.classify import strength
@@ -29,6 +29,9 @@ from shared.contracts.manifest import short
 from shared.contracts.verdict import Score, Verdict
 
 LEVEL = 0.05
+# For rows that the stream has counted and the lake does not have yet.
+LONGEST_WAIT = timedelta(minutes=1)
+MAX_ASKED = 1000
 _NAMED = 3
 
 Conclusion = Literal["confirmed", "withdrawn", "same_cause"]
@@ -43,6 +46,7 @@ class Confirmation:
     evaluator: Evaluator
     verdicts: VerdictStore
     now: Callable[[], datetime]
+    _asked: dict[str, datetime] = field(default_factory=dict)
 
     def examine(self, suspicion: Suspicion) -> tuple[Conclusion, Verdict | None] | None:
         """The conclusion, and the verdict if it is confirmed; None while the lake lacks rows.
@@ -58,7 +62,9 @@ class Confirmation:
         if newest is None or newest < span.end:
             return None
         reference = self.references.get(suspicion.model, suspicion.version)
-        rows = self.lake_reader.rows(suspicion.model, reference.loop, span, suspicion.generation)
+        rows = self.lake_reader.rows(suspicion.model, reference.loop, span, suspicion.generation, "inputs")
+        if len(rows) < suspicion.rows / 2 and self._may_wait(suspicion):
+            return None
         measured = self._measure(suspicion, rows, reference)
         if any(score.exceeded and score.signal == "data" for score in measured):
             # Bad data never counts as drift, as in a window.
@@ -69,6 +75,13 @@ class Confirmation:
         if not confirmed:
             return "withdrawn", None
         return "confirmed", self._verdict(suspicion, len(rows), confirmed, measured)
+
+    def _may_wait(self, suspicion: Suspicion) -> bool:
+        """Whether more rows may still arrive: a row that is dated ahead makes the lake seem complete before it is."""
+        key = suspicion.subject.verdict_id
+        if len(self._asked) > MAX_ASKED:
+            self._asked.clear()
+        return self.now() - self._asked.setdefault(key, self.now()) < LONGEST_WAIT
 
     def _is_reported(self, suspicion: Suspicion) -> bool:
         """Whether verdicts of the last window say so already: one change often shows in several columns, one after the other.

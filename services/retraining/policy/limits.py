@@ -37,7 +37,9 @@ def same_incident(runs: Sequence[PastRun], verdict: Verdict) -> PastRun | None:
         return None
     for run in runs:
         is_other = run.detector in INPUT_DETECTORS and run.detector != verdict.detector
-        if is_other and verdict.window_start < run.event_time <= verdict.window_end:
+        # A run that ended before training has not answered the change.
+        answered = run.counts or run.open or run.suggested
+        if is_other and answered and verdict.window_start < run.event_time <= verdict.window_end:
             return run
     return None
 

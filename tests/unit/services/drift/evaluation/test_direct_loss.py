@@ -44,5 +44,20 @@ def test_fit_is_deterministic_and_ignores_rows_without_loss() -> None:
     assert not (first == FITTED.losses(window)).all()
 
 
+def test_empty_and_constant_columns_are_left_out() -> None:
+    """Also one whose values all lie in one part of the reference."""
+    late = np.where(np.arange(6000) > 5900, np.arange(6000.0), np.nan)
+    for empty in (np.full(6000, np.nan), np.full(6000, 3.0), late):
+        columns = {**REFERENCE.columns, "x": empty, "c": np.full(6000, None, dtype=object)}
+        rows = replace(REFERENCE, columns=columns)
+        estimates = DirectLoss.of(rows.take(np.arange(3000)), rows.loss[:3000]).losses(rows)
+        assert np.isfinite(estimates).all()
+
+
+def test_without_a_telling_column_every_row_has_the_mean() -> None:
+    rows = replace(REFERENCE, columns={}, predictions={"score": np.full(6000, 1.0)})
+    assert DirectLoss.of(rows, rows.loss).losses(rows) == pytest.approx(REFERENCE.loss.mean())
+
+
 def test_no_rows() -> None:
     assert FITTED.losses(value_rows(10, 6).take(np.array([], dtype=np.int64))).size == 0

@@ -76,6 +76,15 @@ def test_special_values_are_counted_apart(layout: TileLayout) -> None:
     assert counts[2, [MISSING, NEW]].tolist() == [1, 1]
 
 
+def test_integers_beyond_the_range_of_floats_are_rounded_as_in_windows() -> None:
+    spec = loop(features=[{"name": "x", "type": "integer"}])
+    drawn = {**ordinary(500, 1), "x": [2**60 + 7 * row for row in range(500)]}
+    built = build_reference("ab" * 32, spec, rows_from_table(pa.table(drawn), spec))
+    answered = pa.table({name: drawn[name] for name in ("event_time", "score")} | {"f_x": drawn["x"]})
+    counted = TileLayout.of(built).count_batch(answered.combine_chunks().to_batches()[0])
+    assert counted.counts[0, INVALID] == 0
+
+
 def test_a_feature_that_is_not_watched_is_counted_only() -> None:
     features = [
         {"name": "x", "type": "number", "watch": False},

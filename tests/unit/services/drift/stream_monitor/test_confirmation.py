@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from services.drift.evaluation.evaluator import Evaluator
 from services.drift.stream.alarm import Alarm, AlarmSignal, Blame
-from services.drift.stream_monitor.confirmation import Confirmation
+from services.drift.stream_monitor.confirmation import LONGEST_WAIT, Confirmation
 from services.drift.stream_monitor.examiner import ATTEMPTS, Examiner
 from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
@@ -153,6 +153,27 @@ def test_drift_waits_for_the_rows_in_the_lake(office: Office) -> None:
     office.answer(shift=1.0)
     assert office.examiner.step() == 0
     assert office.conclusions() == {"confirmed": 1}
+
+
+def test_row_dated_ahead_does_not_end_the_wait(office: Office) -> None:
+    """One row after the alarm makes the lake seem complete: drift still waits for the rows, a minute at most."""
+    world = office.installation.world
+    world.answer(office.manifest, 1, ordinary(1, 4, start=minutes(600)), delay=None)
+    office.suspect()
+    assert office.examiner.step() == 1
+    office.answer(shift=1.0)
+    assert office.examiner.step() == 0
+    assert office.conclusions() == {"confirmed": 1}
+
+
+def test_rows_that_never_arrive_are_not_waited_for(office: Office) -> None:
+    world = office.installation.world
+    world.answer(office.manifest, 1, ordinary(1, 4, start=minutes(600)), delay=None)
+    office.suspect()
+    assert office.examiner.step() == 1
+    office.installation.now += LONGEST_WAIT
+    assert office.examiner.step() == 0
+    assert office.conclusions() == {"withdrawn": 1}
 
 
 def test_data_fault_waits_for_nothing(office: Office) -> None:

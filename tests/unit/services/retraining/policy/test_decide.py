@@ -280,6 +280,7 @@ def test_change_that_both_detectors_of_inputs_report_has_one_run() -> None:
         (seen("stream", 9.4, 9.5), ran(9.45, detector="stream")),  # two alarms are two causes
         (seen("inputs", 9, 10), ran(9.5, detector="")),  # requested by a person
         (seen("inputs", 9, 10), ran(9.5, detector="performance")),
+        (seen("inputs", 9, 10), ran(9.5, detector="stream", counts=False)),  # it ended before training
     ],
 )
 def test_other_changes_have_runs_of_their_own(verdict_: Verdict, run: PastRun) -> None:
