@@ -57,7 +57,7 @@ KEYS = {
     "inference": ["prediction_id.key", "signing.pub"],
     "shipper": ["prediction_log.key"],
     "sink": ["prediction_log.key"],
-    "drift": ["signing.pub", "verdicts.key"],
+    "drift": ["prediction_log.key", "signing.pub", "verdicts.key"],
 }
 
 

@@ -72,7 +72,7 @@ def wait_until_it_reads(drift: Process) -> None:
 def test_feature_turned_null_is_a_data_fault_at_once(
     world: World, kafka_broker: Broker, start: Start, feeds: Any
 ) -> None:
-    feed = feeds("nulls")
+    feed = feeds("all_null")
     drift = start(kafka_broker.bootstrap)
     wait_until_it_reads(drift)
     feed.send(ordinary(300, 2), lake=False)
@@ -80,7 +80,7 @@ def test_feature_turned_null_is_a_data_fault_at_once(
     broken["x"] = [None] * 200
     begun = time.monotonic()
     feed.send(broken, lake=False)
-    [(verdict, _)] = published(kafka_broker, "nulls", 1)
+    [(verdict, _)] = published(kafka_broker, "all_null", 1)
     took = time.monotonic() - begun
     print(f"verdict on the topic {took:.2f} s after the first broken record was sent")
     assert (verdict.detector, verdict.state, verdict.top_drifted_features) == (
@@ -92,7 +92,7 @@ def test_feature_turned_null_is_a_data_fault_at_once(
     assert verdict.onset is not None
     assert minutes(40) <= verdict.onset <= minutes(60)
     assert took < bound(10)
-    assert drift.metrics()['homeostat_drift_state{model="nulls",state="data_fault"}'] == 1
+    assert drift.metrics()['homeostat_drift_state{model="all_null",state="data_fault"}'] == 1
 
 
 def test_shifted_feature_is_drift_once_evidently_agrees(

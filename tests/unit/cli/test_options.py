@@ -16,9 +16,11 @@ RUN = "run-0123456789abcdef01234567"
 COMMANDS = {
     "acknowledge": (RUN,),
     "approve": (RUN,),
+    "check": ("rows.parquet", "--model", "parcels"),
     "console": (),
     "deploy": ("project", "--artifact", "."),
     "doctor": (),
+    "eda": ("--model", "parcels"),
     "reject": (RUN,),
     "releases": ("parcels",),
     "replay": (__file__, "--model", "parcels", "--delay", "1h"),
@@ -26,8 +28,12 @@ COMMANDS = {
     "rollback": ("parcels",),
     "runs": (),
     "status": (),
+    "trigger": ("parcels", "--reason", "new rows"),
     "why": (RUN,),
 }
+
+# They read files of the home, and need no service.
+READ_A_STOPPED_HOME = {"check", "doctor", "eda"}
 
 
 @pytest.fixture
@@ -62,7 +68,7 @@ def test_home_of_the_running_stack_is_noted(running: Path, name: str) -> None:
     assert "HOMEOSTAT_DRIFT_PORT" in done.stderr
 
 
-@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"doctor"}))
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - READ_A_STOPPED_HOME))
 def test_stopped_home_here_is_refused_while_another_runs(running: Path, name: str) -> None:
     Path(".homeostat/run").mkdir(parents=True)
     done = run(name, *COMMANDS[name])
@@ -71,8 +77,9 @@ def test_stopped_home_here_is_refused_while_another_runs(running: Path, name: st
     assert f"--home: {running}" in done.stderr
 
 
-def test_doctor_checks_a_stopped_home_and_notes_the_others(running: Path) -> None:
+@pytest.mark.parametrize("name", sorted(READ_A_STOPPED_HOME))
+def test_what_reads_a_stopped_home_notes_the_others(running: Path, name: str) -> None:
     Path(".homeostat/run").mkdir(parents=True)
-    done = run("doctor")
+    done = run(name, *COMMANDS[name])
     assert f"--home: {running}" in done.stderr
     assert "HOMEOSTAT_DRIFT_PORT" in done.stderr

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -329,8 +330,12 @@ def test_refused_outcome_does_not_hold_the_others(server: ScriptedInference) -> 
 
 
 def test_a_refusal_of_all_outcomes_is_not_logged_for_each(
-    server: ScriptedInference, caplog: pytest.LogCaptureFixture
+    server: ScriptedInference, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Libraries that configure logging, as alembic does, switch off the loggers that exist.
+    for name, value in (("disabled", False), ("propagate", True)):
+        monkeypatch.setattr(logging.getLogger("homeostat.client"), name, value)
+    caplog.set_level(logging.WARNING, logger="homeostat.client")
     ids = [f"id-{number}" for number in range(20)]
     server.unknown_ids = set(ids)
     ours = client(server)

@@ -123,7 +123,7 @@ def test_repeated_rollback_is_a_conflict(app: RetrainingApp) -> None:
 def test_first_acknowledgement_counts(app: RetrainingApp) -> None:
     app.deploy()
     key = app.service.controller.handle_cause(
-        Cause.of_verdict(app.installation.verdict(15, state="data_fault"))
+        Cause.of_verdict(app.installation.verdict(15, state="data_fault", detector="inputs"))
     ).cause_key
     [before] = app.get("/decisions")["decisions"]
     assert (before["needs_acknowledgement"], before["acknowledged"]) == (True, None)
@@ -144,7 +144,7 @@ def test_older_decisions_are_acknowledged_together(app: RetrainingApp) -> None:
     app.deploy()
     keys = [
         app.service.controller.handle_cause(
-            Cause.of_verdict(app.installation.verdict(day, state="data_fault"))
+            Cause.of_verdict(app.installation.verdict(day, state="data_fault", detector="inputs"))
         ).cause_key
         for day in range(10, 15)
     ]
@@ -191,7 +191,7 @@ def test_older_decisions_are_acknowledged_together(app: RetrainingApp) -> None:
 def test_invalid_acknowledgement_is_rejected(app: RetrainingApp, body: dict[str, Any], field: str) -> None:
     app.deploy()
     key = app.service.controller.handle_cause(
-        Cause.of_verdict(app.installation.verdict(15, state="data_fault"))
+        Cause.of_verdict(app.installation.verdict(15, state="data_fault", detector="inputs"))
     ).cause_key
     assert app.post(f"/causes/{key}/acknowledge", body, 422)["field"] == field
     assert (
