@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from shared.stores.lake import Lake
 
 MODEL = "flights"
 RUN_TIMEOUT_S = 60.0
+# Drift knows the time of the newest row to the millisecond.
+PRECISION = timedelta(seconds=1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +73,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
                 injection.finish()
         lake = Lake(str(running.home / "lake"))
         kept = checks.wait_for_lake(lake, MODEL, answers)
-        poller.wait_for_runs(RUN_TIMEOUT_S)
+        poller.wait_for_runs(RUN_TIMEOUT_S, year.event_time.iloc[-1].to_pydatetime() - PRECISION)
     finally:
         poller.close()
     loop_view = poller.view

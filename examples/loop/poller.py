@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 ALL = 400  # more verdicts and decisions than a year has
+SETTLED_S = 3.0
 NEWEST = 20  # what a table can show; a year of verdicts weighs a megabyte
 WORKING = frozenset({"queued", "snapshotting", "training", "packaging", "evaluating", "promoting"})
 TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_approval"})
@@ -69,13 +70,22 @@ class LoopPoller:
         view.runs, view.decisions, view.verdicts = runs, decisions, verdicts
         view.problem = str(ours[0].get("error") or "") if ours else ""
 
-    def wait_for_runs(self, seconds: float) -> None:
-        """Wait for an active run to end, so that its reported state is final."""
+    def wait_for_runs(self, seconds: float, evaluated_until: datetime | None = None) -> None:
+        """Wait until drift has evaluated what is due at that event time, if one is given, and no run has been active for
+        `SETTLED_S`, so that reported states are final. The last verdict may start a run a moment later."""
         ends = time.monotonic() + seconds
-        self.poll()
-        while self.view.run_since is not None and time.monotonic() < ends:
-            time.sleep(0.5)
+        quiet_since: float | None = None
+        while time.monotonic() < ends:
             self.poll()
+            at = self.view.evaluated
+            evaluated = evaluated_until is None or (at is not None and at >= evaluated_until)
+            if not evaluated or self.view.run_since is not None:
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= SETTLED_S:
+                return
+            time.sleep(0.5)
 
     def _get(self, url: str, **params: int) -> Any:
         answer = self._client.get(url, params={"model": self._model, **params})
