@@ -32,6 +32,11 @@ class HomeostatSettings(BaseSettings):
         validation_alias="HOMEOSTAT_LAKE",
         description="Folder or URL of the lake's Delta tables. Empty: `<home>/lake`.",
     )
+    reports: str = Field(
+        "",
+        validation_alias="HOMEOSTAT_REPORTS",
+        description="URL of the store of drift's reports (file, s3, gs, az). Empty: `<home>/reports`.",
+    )
     kafka: str = Field(
         "127.0.0.1:9092",
         validation_alias="HOMEOSTAT_KAFKA",
@@ -86,11 +91,27 @@ class HomeostatSettings(BaseSettings):
         validation_alias="HOMEOSTAT_GRAFANA_PASSWORD_FILE",
         description="File that contains the password; used when the password is empty.",
     )
+    monitoring_user: str = Field(
+        "homeostat",
+        validation_alias="HOMEOSTAT_MONITORING_USER",
+        description="Name of the login at Prometheus and Alertmanager; used with the password file.",
+    )
+    monitoring_password_file: Path | None = Field(
+        None,
+        validation_alias="HOMEOSTAT_MONITORING_PASSWORD_FILE",
+        description="File that contains the password of that login. Empty: `<home>/keys/monitoring.password` for those that "
+        "`homeostat up` starts, and no login for others.",
+    )
 
     @property
     def model_store_url(self) -> str:
         """URL of the model store; a folder below `home` by default."""
         return self.model_store or (self.home / "models").absolute().as_uri()
+
+    @property
+    def reports_url(self) -> str:
+        """URL of the store of reports; a folder below `home` by default."""
+        return self.reports or (self.home / "reports").absolute().as_uri()
 
     @property
     def lake_url(self) -> str:

@@ -35,6 +35,21 @@ def show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def kind_of(value: object) -> str:
+    """What a value is, for a message that must not show it: it may be personal.
+
+    >>> kind_of("anna"), kind_of([1, 2]), kind_of({"a": 1}), kind_of(None)
+    ('text', 'a list of 2', 'an object', 'null')
+    """
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    return "text" if isinstance(value, str) else "an object" if isinstance(value, dict) else "a number"
+
+
 def problem_text(field: str, problem: Mapping[str, Any]) -> str:
     """A sentence for one entry of pydantic's `ValidationError.errors()`."""
     kind, context = str(problem["type"]), problem.get("ctx") or {}
@@ -42,6 +57,11 @@ def problem_text(field: str, problem: Mapping[str, Any]) -> str:
         return f"{field} is missing"
     if kind == "extra_forbidden":
         return f"{field} is not a known key"
+    if kind == "union_tag_not_found":
+        return f"{field}.{_unquoted(context['discriminator'])} is missing"
+    if kind == "union_tag_invalid":
+        tags = _unquoted(context["expected_tags"])
+        return f"{field}.{_unquoted(context['discriminator'])} is {context['tag']!r}; expected one of {tags}"
     given = _given(problem.get("input"))
     if kind == "value_error":
         text = str(problem["msg"]).removeprefix("Value error, ")
@@ -58,15 +78,14 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
         words, name = _LIMITS[kind]
         return f"{words} {_plain(context[name])}"
     if kind == "literal_error":
-        return f"one of {str(context['expected']).replace(chr(39), '').replace(' or ', ', ')}"
-    if kind == "union_tag_invalid":
-        return f"one of {str(context['expected_tags']).replace(chr(39), '')}"
-    if kind == "union_tag_not_found":
-        return f"the key {str(context['discriminator']).replace(chr(39), '')}"
+        return f"one of {_unquoted(context['expected']).replace(' or ', ', ')}"
     if kind == "string_pattern_mismatch":
         return f"text that matches {context['pattern']}"
-    if kind in ("too_short", "string_too_short"):
-        return f"at least {context.get('min_length', 1)} entries" if kind == "too_short" else "text"
+    if kind == "too_short":
+        least = context.get("min_length", 1)
+        return f"at least {least} {'entry' if least == 1 else 'entries'}"
+    if kind == "string_too_short":
+        return "text"
     return next(
         (text for name, text in _KINDS.items() if kind.startswith(f"{name}_")),
         _KINDS.get(kind, "another value"),
@@ -75,7 +94,13 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
 
 def _plain(value: object) -> str:
     # pydantic writes the limit of a duration as Python would.
-    return "0 s" if str(value) == "datetime.timedelta(0)" else str(value)
+    if str(value) == "datetime.timedelta(0)":
+        return "0 s"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _unquoted(value: object) -> str:
+    return str(value).replace("'", "")
 
 
 def _given(value: object) -> str:

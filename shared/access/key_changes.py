@@ -11,6 +11,7 @@ from shared.access.scope import Scope
 from shared.errors import Conflict, InvalidRequest, NotFound
 
 MAXIMUM_KEYS = 10_000
+_LISTED = 10  # names in an error message
 # Names under which the ledger records what nobody did by a key.
 RESERVED = frozenset({ANONYMOUS.name, "loop", "drift", "alert", "unknown"})
 
@@ -73,7 +74,7 @@ def revoke_keys(keys: dict[str, ApiKey], name: str, now: datetime) -> list[ApiKe
     """End every valid key with a name or id at once. Raises NotFound."""
     found = valid_keys(keys, name, now)
     if not found:
-        raise NotFound(f"there is no valid key {name[:80]}", hint="`homeostat keys list` shows all")
+        raise _no_key(keys, name, now)
     for key in found:
         keys[key.key_id] = replace(key, revoked_at=now)
     return [keys[key.key_id] for key in found]
@@ -84,10 +85,19 @@ def valid_keys(keys: dict[str, ApiKey], name: str, now: datetime) -> list[ApiKey
     return [key for key in keys.values() if name in (key.name, key.key_id) and not key.problem(now)]
 
 
+def _no_key(keys: dict[str, ApiKey], name: str, now: datetime) -> NotFound:
+    names = sorted({key.name for key in keys.values() if not key.problem(now)})
+    shown = ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+    more = "`homeostat keys list --all` also shows those that have ended"
+    return NotFound(
+        f"there is no valid key {name[:80]}", hint=f"valid keys: {shown}; {more}" if names else more
+    )
+
+
 def _only(keys: dict[str, ApiKey], name: str, now: datetime) -> ApiKey:
     found = valid_keys(keys, name, now)
     if not found:
-        raise NotFound(f"there is no valid key {name[:80]}", hint="`homeostat keys list` shows all")
+        raise _no_key(keys, name, now)
     if len(found) > 1:
         found.sort(key=lambda key: key.created_at)
         *older, newest = (key.key_id for key in found)

@@ -79,18 +79,29 @@ class Feature(Section):
     nullable: bool = Field(
         False, description="Whether the value may be missing (null; NaN inside the model)."
     )
-    personal: bool = Field(
-        False, description="Whether it is personal data, which is left out of reports and logs."
+    personal: bool | Literal["pseudonym", "mask", "drop"] = Field(
+        False,
+        description="Whether it is personal data. `true`: it is logged, for training; its values are in no report, service log "
+        "or message. `pseudonym` (a text, or a category with `unknown: serve` and no `values`): model, log and training see a "
+        "keyed hash. `mask` (the same types) logs `***`, `drop` (nullable features) nothing: only the model sees the value, so "
+        "such a model has `automation: observe`.",
     )
     shape: tuple[int, ...] = Field((), description="Shape of a tensor, without the row axis.")
     watch: bool = Field(
         True,
         description="Whether drift of it is measured. `false` suits a feature that follows the calendar. Missing and invalid "
-        "values are data faults all the same.",
+        "values are still data faults.",
     )
     method: NumberMethod | CategoryMethod | None = Field(
         None, description="Evidently's method that measures its drift. Default: that of `drift.methods`."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwatched_without_values(cls, document: Any) -> Any:
+        if isinstance(document, dict) and document.get("personal") in ("mask", "drop"):
+            return {"watch": False, **document}
+        return document
 
     @model_validator(mode="after")
     def _consistent(self) -> Feature:
@@ -114,10 +125,33 @@ class Feature(Section):
             raise ValueError("a timestamp cannot have `minimum` or `maximum`")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
+        self._check_protection()
         fitting = get_args(CategoryMethod if self.type in ("category", "boolean") else NumberMethod)
         if self.method is not None and self.method not in fitting:
             raise ValueError(f"`method` of a {self.type} is one of {', '.join(fitting)}")
         return self
+
+    def _check_protection(self) -> None:
+        if self.personal in ("pseudonym", "mask") and (not self.takes_any_text or self.values):
+            raise ValueError(
+                f"`personal: {self.personal}` needs a text, or a category with `unknown: serve` and without `values`"
+            )
+        if self.personal == "drop" and not self.nullable:
+            raise ValueError("`personal: drop` needs `nullable: true`: in the log the value is missing")
+        if self.is_unlogged and self.watch:
+            raise ValueError(
+                f"`personal: {self.personal}` and `watch: true` exclude each other: no value is logged"
+            )
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether its values are replaced before rows are stored."""
+        return isinstance(self.personal, str)
+
+    @property
+    def is_unlogged(self) -> bool:
+        """Whether only the model sees its values."""
+        return self.personal in ("mask", "drop")
 
     @property
     def takes_any_text(self) -> bool:
@@ -134,6 +168,15 @@ class Feature(Section):
             if document.get(key, default) == default:
                 document.pop(key, None)
         return document
+
+
+class Key(Section):
+    """`key` of requests: the id of what a row is about, such as a customer."""
+
+    personal: Literal[False, "pseudonym", "drop"] = Field(
+        "pseudonym",
+        description="What is logged of it: `false` logs it as it is, `pseudonym` a keyed hash, `drop` nothing.",
+    )
 
 
 class Matrix(Section):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -14,11 +15,16 @@ from pydantic import (
 )
 
 from shared.contracts.duration import Duration, Length
-from shared.contracts.feature import CategoryMethod, Feature, Matrix, NumberMethod, Section
-from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction
-from shared.contracts.retraining_spec import Gate, Retraining, Training
+from shared.contracts.feature import CategoryMethod, Feature, Key, Matrix, NumberMethod, Section
+from shared.contracts.gate.challenger_checks import check_fairness
+from shared.contracts.gate.rollout_spec import Rollout
+from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction, check_metrics
+from shared.contracts.retraining_spec import Costs, Gate, Retraining, Training
+from shared.contracts.slices.custom_metric import CustomMetric, check_custom_metrics
+from shared.contracts.slices.slice_spec import SliceSpec, check_slices
 from shared.errors import ProjectError
 
+DEFAULT_BOUND = timedelta(days=30)
 MODEL_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 
 
@@ -26,7 +32,41 @@ class Outcome(Section):
     """The true value of a prediction, which arrives later."""
 
     delay: Duration = Field(
-        description="Time after which outcomes have usually arrived; windows are evaluated after it."
+        description="Time after which outcomes have usually arrived; then the performance of a window is judged."
+    )
+    contradictions: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Tolerance for the share of outcomes that differ from another outcome of the same prediction, such as "
+        "corrections; sampling noise is added. Beyond it a window is a data fault, a training leaves these rows out, and a "
+        "challenger is not judged. 1: no bound.",
+    )
+    excluded_senders: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (),
+        description="Names of API keys that have sent wrong outcomes. Their outcomes stay in the log, but are ignored by drift's "
+        "evaluation, training, holdouts, the watch after a release and the gate. Only their times count, for the watermark of "
+        "outcomes.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        # Manifests from before these keys keep their bytes, and so their versions' names.
+        for name in ("contradictions", "excluded_senders"):
+            if getattr(self, name) == Outcome.model_fields[name].default:
+                del document[name]
+        return document
+
+
+class EventTime(Section):
+    """Times of requests and outcomes that may move a model's watermarks."""
+
+    bound: Length = Field(
+        DEFAULT_BOUND,
+        description="Maximum distance of a row's event time from its model's newest row. Rows further ahead are answered and "
+        "logged, but move no watermark until 1,000 of them, from 100 requests, have arrived. Live rows after a pause move it at "
+        "once. Rows further behind are counted.",
     )
 
 
@@ -118,16 +158,38 @@ class LoopSpec(Section):
     description: str = Field("", description="Free text that describes the model.")
     features: tuple[Feature, ...] = Field(min_length=1)
     matrix: Matrix | None = None
+    key: Key = Key()
     prediction: Prediction
     outcome: Outcome | None = Field(
         None, description=f"The true value of a prediction, which arrives later. {_WITH_LOSS}"
     )
     metric: Metric | None = Field(None, description=f"The loss that measures a version. {_WITH_LOSS}")
+    metrics: tuple[str, ...] = Field(
+        (),
+        description="Metrics measured beside the loss, in every window and slice. No verdict depends on them. Probability: "
+        "log_loss, brier, accuracy, precision, recall, f1 (at 0.5), auc, average_precision, calibration_error. Classes: "
+        "log_loss, brier, accuracy, precision, recall, f1 (means over the classes), calibration_error. Value: mae, rmse, mape, "
+        "r2, quantile_loss(0.9). Values: mae, rmse, mape, r2.",
+    )
+    custom_metrics: tuple[CustomMetric, ...] = Field(
+        (),
+        description="Metrics of your own, such as a cost by outcome, shown like `metrics`. Not for kind values.",
+    )
     drift: Drift
+    event_time: EventTime = EventTime()
+    slices: tuple[SliceSpec, ...] = Field(
+        (),
+        description="Parts of the rows whose performance is judged on its own as well: the values of a feature, or the rows of a "
+        "condition.",
+    )
     retraining: Retraining | None = Field(
         None,
         description="The policy: triggers, training data and limits on the number of runs. Required for a kind with a loss. "
         "Other kinds may set `command`, `environment` and `time_limit`, for `homeostat deploy`.",
+    )
+    costs: Costs | None = Field(
+        None,
+        description="What trainings and losses cost, for `homeostat backtest`. Default: trainings cost nothing.",
     )
     training: Training | None = Field(
         None,
@@ -136,6 +198,11 @@ class LoopSpec(Section):
     gate: Gate | None = Field(
         None,
         description=f"The requirements that a challenger must meet to replace the champion. {_WITH_LOSS}",
+    )
+    rollout: Rollout = Field(
+        Rollout(),
+        description="How a challenger is tried before its promotion, and a released version watched. Refused for kinds without a "
+        "loss.",
     )
     automation: Literal["observe", "suggest", "retrain", "approve", "auto"] = Field(
         "suggest",
@@ -162,14 +229,23 @@ class LoopSpec(Section):
             raise ValueError(f"features named twice (capitals do not count): {', '.join(twice)}")
         if self.matrix is not None:
             self.matrix.check(self.features)
+        check_slices(self.slices, self.features)
+        unlogged = next((feature for feature in self.features if feature.is_unlogged), None)
+        if unlogged is not None and self.automation != "observe":
+            raise ValueError(
+                f"feature {unlogged.name} has personal: {unlogged.personal}, so nothing can be trained on its logged values: set "
+                f"automation: observe, or personal: pseudonym"
+            )
         kind = self.prediction.kind
         taken = [name for name in names if name in ANSWER_NAMES.get(kind, ())]
         if taken:
             raise ValueError(
                 f"feature name {taken[0]!r} is reserved in a model of kind {kind}; choose another"
             )
+        check_custom_metrics(self.custom_metrics, self.features, self.prediction)
         if not self.prediction.has_loss:
             return self
+        check_metrics(self.metrics, kind)
         for key in ("outcome", "metric", "retraining", "gate"):
             if getattr(self, key) is None:
                 raise ValidationError.from_exception_data(
@@ -177,6 +253,8 @@ class LoopSpec(Section):
                 )
         assert self.metric is not None
         assert self.retraining is not None
+        if self.gate is not None and self.gate.fairness is not None:
+            check_fairness(self.gate.fairness, self.features, kind)
         if self.metric.name not in LOSSES[kind]:
             allowed = ", ".join(sorted(LOSSES[kind]))
             raise ValueError(
@@ -212,6 +290,11 @@ class LoopSpec(Section):
             )
         return performance
 
+    @property
+    def excluded_senders(self) -> tuple[str, ...]:
+        """The API keys, by name, whose outcomes do not count."""
+        return self.outcome.excluded_senders if self.outcome is not None else ()
+
     def feature(self, name: str) -> Feature:
         """The feature of that name; KeyError where there is none."""
         for feature in self.features:
@@ -223,4 +306,7 @@ class LoopSpec(Section):
     def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = write(self)
         # Manifests from before a key keep their bytes, and so their versions' names.
-        return {name: value for name, value in document.items() if value is not None}
+        defaults: dict[str, Any] = dict.fromkeys(("metrics", "custom_metrics", "slices"), ())
+        defaults |= {"rollout": Rollout(), "event_time": EventTime(), "key": Key()}
+        unset = {name for name, default in defaults.items() if getattr(self, name) == default}
+        return {name: value for name, value in document.items() if value is not None and name not in unset}

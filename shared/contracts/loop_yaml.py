@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from shared.contracts.feature import FEATURE_NAME
 from shared.contracts.loop_spec import MODEL_NAME, LoopSpec
@@ -24,8 +24,6 @@ _PATTERNS = {
 _TRAINING = frozenset({"command", "environment", "time_limit"})
 _MAX_BYTES = 1 << 20
 _MAX_NODES = 100_000
-# pydantic adds a union's tag to the path of a key; it is not in the file.
-_TAGS = frozenset({"drift", "floor", "schedule", "new_rows", "all", "last", "since_change"})
 
 
 class _OneValuePerKey(yaml.SafeLoader):
@@ -61,6 +59,8 @@ def parse_loop_spec(text: str, *, origin: str = "loop.yaml") -> LoopSpec:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         what = getattr(error, "problem", None) or "a character that YAML does not allow"
+        if what.startswith("could not determine a constructor"):
+            what = "a tag such as !!python, which is not allowed"
         raise InvalidLoopSpec(
             f"{origin} is not YAML{where}: {what}", hint="fix the file and run the command again"
         ) from error
@@ -117,7 +117,11 @@ def read_loop_spec(project: Path) -> LoopSpec:
 def _refuse_performance(spec: LoopSpec, origin: str) -> None:
     """Raise InvalidLoopSpec for a key that needs a loss. Here, not in LoopSpec: older versions of kind tensor have these keys."""
     kind = spec.prediction.kind
-    given = [str(key) for key in ("outcome", "metric", "gate") if key in spec.model_fields_set]
+    given = [
+        str(key)
+        for key in ("outcome", "metric", "metrics", "slices", "gate", "rollout")
+        if key in spec.model_fields_set
+    ]
     if spec.retraining is not None:
         given += [f"retraining.{key}" for key in sorted(spec.retraining.model_fields_set - _TRAINING)]
     if given:
@@ -134,9 +138,10 @@ def _refuse_performance(spec: LoopSpec, origin: str) -> None:
 
 def _first_problem(error: ValidationError, document: dict[str, Any]) -> str:
     problem = error.errors()[0]
-    keys = problem["loc"]
-    place = [key for key in keys if not (keys[0] == "retraining" and key in _TAGS)]
-    path = ".".join(str(part) for part in place) or "the file"
+    place, known = _place(problem["loc"])
+    path = ".".join(str(part) for part in place)
+    if not path and problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
     features = document.get("features")
     if isinstance(features, list) and len(place) > 1 and place[0] == "features" and isinstance(place[1], int):
         entry = features[place[1]]
@@ -144,4 +149,35 @@ def _first_problem(error: ValidationError, document: dict[str, Any]) -> str:
             path += f" (feature {entry['name']})"
     if problem["type"] == "string_pattern_mismatch":
         return f"{path} is {problem['input']!r}; expected {_PATTERNS[problem['ctx']['pattern']]}"
-    return problem_text(path, problem)
+    text = problem_text(path, problem)
+    return f"{text}; known keys are {', '.join(known)}" if problem["type"] == "extra_forbidden" else text
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[list[int | str], list[str]]:
+    """The keys of the file that lead to a place, and the keys that the mapping around it may have.
+
+    pydantic adds the tag of a union to the location, such as `drift` of `when: drift`; it is no key of the file.
+    """
+    models: list[type[BaseModel]] = [LoopSpec]
+    place: list[int | str] = []
+    known: list[str] = []
+    for part in location:
+        known = [key for model in models for key in model.model_fields]
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        if len(models) > 1 and not fields and isinstance(part, str):
+            models = [model for model in models if _has_tag(model, part)]
+        else:
+            place.append(part)
+        if fields:
+            models = [model for field in fields for model in _models_in(field.annotation)]
+    return place, known
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+
+
+def _has_tag(model: type[BaseModel], tag: str) -> bool:
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())

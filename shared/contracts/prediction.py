@@ -42,6 +42,36 @@ LOSSES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "tensor": frozenset(),
     }
 )
+# What can be measured beside the loss that judges, by kind. `quantile_loss` names its quantile: quantile_loss(0.9).
+METRICS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "probability": (
+            "log_loss",
+            "brier",
+            "accuracy",
+            "precision",
+            "recall",
+            "f1",
+            "auc",
+            "average_precision",
+            "calibration_error",
+        ),
+        "classes": (
+            "log_loss",
+            "brier",
+            "accuracy",
+            "precision",
+            "recall",
+            "f1",
+            "calibration_error",
+        ),
+        "value": ("mae", "rmse", "mape", "r2", "quantile_loss"),
+        "values": ("mae", "rmse", "mape", "r2"),
+        "embedding": (),
+        "tensor": (),
+    }
+)
+_QUANTILE_LOSS: Final = re.compile(r"quantile_loss\((0\.[0-9]{1,4})\)")
 _NO_LOSSES = {
     "accuracy": "a metric is a loss, smaller is better: use error_rate (1 - accuracy); the gate reports accuracy as well",
     "macro_f1": "it is not a mean over rows, so it has no confidence interval: use log_loss or error_rate; the gate "
@@ -182,3 +212,34 @@ class Metric(Section):
         None,
         description="Realised loss above which performance counts as drifted, regardless of the reference.",
     )
+
+
+def quantile_of(metric: str) -> float | None:
+    """The quantile of a quantile loss; None of another metric.
+
+    >>> quantile_of("quantile_loss(0.9)"), quantile_of("mae")
+    (0.9, None)
+    """
+    found = _QUANTILE_LOSS.fullmatch(metric)
+    return float(found.group(1)) if found else None
+
+
+def check_metrics(metrics: tuple[str, ...], kind: str) -> None:
+    """Raises ValueError that names the first metric which does not fit a prediction of that kind, or is there twice."""
+    for place, metric in enumerate(metrics):
+        quantile = quantile_of(metric)
+        if (metric if quantile is None else "quantile_loss") not in METRICS[kind] or quantile == 0:
+            raise ValueError(
+                f"metrics.{place} is {metric!r}, which does not fit a prediction of kind {kind}: use {_allowed(kind)}"
+            )
+        if metric == "quantile_loss":
+            raise ValueError(
+                f"metrics.{place} is {metric!r}; expected its quantile too, as in quantile_loss(0.9)"
+            )
+        if metric in metrics[:place]:
+            raise ValueError(f"metrics names {metric} twice")
+
+
+def _allowed(kind: str) -> str:
+    names = [f"{name}(0.9)" if name == "quantile_loss" else name for name in METRICS[kind]]
+    return ", ".join(names) or "none, since such a prediction is not compared with outcomes"

@@ -2,9 +2,13 @@
 
 An id is 32 characters of lower-case base32hex, written together with its neighbours:
 
-    group (17)   random, the same for up to 64 ids made one after the other
-    place (2)    of the id in its group
+    group (17)   the hour since 1970 in which it was made (4) and random characters (13), the same for up to 64 ids made one
+                 after the other
+    place (2)    of the id in its group, plus 64
     check (13)   that place's part of SHAKE-128 over the installation's key, the group and the model's name
+
+The hour says which part of the lake holds a prediction: see shared/stores/tables/id_hours.py. Ids of earlier releases are still
+known: their group is all random, and their place is below 64.
 
 Who cannot make ids cannot post outcomes for predictions that were never served: knowing other ids of a group does not help,
 each has its own part of the output. SHAKE (FIPS 202) may be keyed by a prefix, a block of its own as in KMAC (NIST SP 800-185).
@@ -16,7 +20,8 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import shake_128
 from itertools import accumulate
@@ -25,6 +30,11 @@ from typing import overload
 import numpy as np
 
 GROUP_LENGTH = 17
+HOUR_LENGTH = 4
+HOUR_SECONDS = 3600
+# The first characters of the place of an id with an hour.
+PLACES_WITH_HOUR = "23"
+_FIRST_PLACE = 64
 _PLACE_LENGTH = 2
 _CHECK_LENGTH = 13
 _LENGTH = GROUP_LENGTH + _PLACE_LENGTH + _CHECK_LENGTH
@@ -89,12 +99,19 @@ class IdBlock(Sequence[str]):
 
 
 class PredictionIds:
-    """Makes and checks ids with the installation's `key` (32 bytes). Making is for one thread."""
+    """Makes and checks ids with the installation's `key` (32 bytes). Making is for one thread. `clock`: seconds since 1970."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, clock: Callable[[], float] = time.time) -> None:
         self._keyed = shake_128(key.ljust(_SHAKE_BLOCK, b"\0"))
+        self._clock = clock
+        self._hour = -1  # of the ids in stock
         self._stock: dict[str, tuple[bytes, int]] = {}
-        self._known = (b"", "", b"")  # a group, its model, and the checks of all its ids
+        self._known = (
+            b"",
+            "",
+            False,
+            b"",
+        )  # a group, its model, whether it has an hour, and the checks of all its ids
         # A forked process would hand out the ids of its parent a second time.
         os.register_at_fork(after_in_child=self._stock.clear)
 
@@ -108,6 +125,10 @@ class PredictionIds:
 
     def make_block(self, model: str, count: int) -> IdBlock:
         """`count` new ids, as a piece of those made in advance."""
+        hour = int(self._clock()) // HOUR_SECONDS
+        if hour != self._hour:
+            self._stock.clear()
+            self._hour = hour
         text, used = self._stock.get(model, (b"", 0))
         end = used + _STRIDE * count
         if end > len(text):
@@ -134,31 +155,44 @@ class PredictionIds:
             place = int(text[GROUP_LENGTH:-_CHECK_LENGTH], len(_ALPHABET))
         except ValueError:
             return False
+        with_hour = place >= _FIRST_PLACE
         # Outcomes of predictions that were made together often come together.
-        known_group, known_model, checks = self._known
-        if known_group != group or known_model != model:
-            checks = self._checks(group, model.encode())
-            self._known = (group, model, checks)
+        *known, checks = self._known
+        if known != [group, model, with_hour]:
+            checks = self._checks(group, model.encode(), with_hour=with_hour)
+            self._known = (group, model, with_hour, checks)
         # For a place outside of the group this is behind the last check, where nothing is.
-        start = _CHECK_LENGTH * place
+        start = _CHECK_LENGTH * (place - _FIRST_PLACE if with_hour else place)
         return hmac.compare_digest(check, checks[start : start + _CHECK_LENGTH])
 
     def _spell(self, model: str) -> bytes:
         """The next _BLOCK ids, each in quotes and followed by a comma."""
-        random = os.urandom(_GROUPS * GROUP_LENGTH).translate(_CHARACTERS)
-        groups = [random[start : start + GROUP_LENGTH] for start in range(0, len(random), GROUP_LENGTH)]
-        checks = b"".join([self._checks(group, model.encode()) for group in groups])
+        length = GROUP_LENGTH - HOUR_LENGTH
+        random = os.urandom(_GROUPS * length).translate(_CHARACTERS)
+        hour = hour_text(self._hour).encode()
+        groups = [hour + random[start : start + length] for start in range(0, len(random), length)]
+        checks = b"".join([self._checks(group, model.encode(), with_hour=True) for group in groups])
         quoted = bytearray(_places())
         fields = np.frombuffer(quoted, _QUOTED).reshape(_GROUPS, _GROUP_IDS)
-        fields["group"] = np.frombuffer(random, _QUOTED["group"]).reshape(_GROUPS, 1)
+        fields["group"] = np.frombuffer(b"".join(groups), _QUOTED["group"]).reshape(_GROUPS, 1)
         fields["check"] = np.frombuffer(checks, _QUOTED["check"]).reshape(_GROUPS, _GROUP_IDS)
         return bytes(quoted)
 
-    def _checks(self, group: bytes, model: bytes) -> bytes:
+    def _checks(self, group: bytes, model: bytes, *, with_hour: bool) -> bytes:
         """The checks of the ids of a group, one after the other."""
         digest = self._keyed.copy()
-        digest.update(group + model)
+        # No group starts with "@": an id with an hour has another check than one without.
+        digest.update(b"@" + group + model if with_hour else group + model)
         return digest.digest(_CHECK_LENGTH * _GROUP_IDS).translate(_CHARACTERS)
+
+
+def hour_text(hour: int) -> str:
+    """The hour since 1970 as an id has it.
+
+    >>> hour_text(498_912)
+    'f770'
+    """
+    return "".join(chr(_ALPHABET[hour >> shift & 31]) for shift in range(5 * (HOUR_LENGTH - 1), -1, -5))
 
 
 @lru_cache(maxsize=1)
@@ -167,6 +201,6 @@ def _places() -> bytes:
     one = b"".join(
         b'"%b%c%c%b",'
         % (bytes(GROUP_LENGTH), _ALPHABET[place >> 5], _ALPHABET[place & 31], bytes(_CHECK_LENGTH))
-        for place in range(_GROUP_IDS)
+        for place in range(_FIRST_PLACE, _FIRST_PLACE + _GROUP_IDS)
     )
     return one * _GROUPS

@@ -1,4 +1,4 @@
-"""`retraining` and `gate` of loop.yaml: when to retrain, on which rows, and what a challenger must prove."""
+"""`retraining`, `gate`, `costs` and `training` of loop.yaml: when to retrain, and what a challenger must prove."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 
 from shared.contracts.duration import Duration, Length
 from shared.contracts.feature import Section
+from shared.contracts.gate.challenger_checks import Calibration, Fairness, Robustness, SliceBound
 
 VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_ADDED_TO_GATE = frozenset(
+    {
+        *("maximum_size_mib", "maximum_memory_mib", "minimum_agreement"),
+        *("slices", "robustness", "calibration", "fairness"),
+    }
+)
 VariableName = Annotated[str, Field(pattern=VARIABLE_NAME, max_length=100)]
 
 
@@ -48,9 +55,22 @@ class NewRowsTrigger(Section):
     rows: int = Field(ge=1, description="Number of new rows with outcomes.")
 
 
+class WorseThanFirstTrigger(Section):
+    """Retrain when evidence has added up that the served version loses more than the first released one on the same rows."""
+
+    when: Literal["worse_than_first"]
+    tolerance: float = Field(
+        0.02,
+        ge=0,
+        lt=10,
+        description="By how much the loss may exceed that of the first version, as a share of it.",
+    )
+
+
 # The tag is `when`: YAML 1.1 reads a bare `on` as true.
 Trigger = Annotated[
-    DriftTrigger | FloorTrigger | ScheduleTrigger | NewRowsTrigger, Field(discriminator="when")
+    DriftTrigger | FloorTrigger | ScheduleTrigger | NewRowsTrigger | WorseThanFirstTrigger,
+    Field(discriminator="when"),
 ]
 
 
@@ -141,6 +161,17 @@ class Retraining(Section):
         return document
 
 
+class Costs(Section):
+    """What trainings and losses cost, in one unit of your choice: a back-test compares policies by the sum."""
+
+    training: float = Field(0.0, ge=0, description="Cost of one training.")
+    loss: float = Field(
+        1.0,
+        gt=0,
+        description="Cost of one unit of loss of one row; of rmse, of one unit of its squared error.",
+    )
+
+
 class Training(Section):
     """Limits of the training process, beside `retraining.time_limit`. An operator may set tighter ones."""
 
@@ -169,7 +200,11 @@ class Gate(Section):
     )
     minimum_rows: int = Field(500, ge=20, description="Minimum number of holdout rows with outcomes.")
     confidence: float = Field(
-        0.9, gt=0.5, lt=1, description="Confidence level of the one-sided interval of the gain."
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="Confidence level of the one-sided interval of the gain, for the first run on its holdout rows. Later runs "
+        "against the same champion on overlapping holdouts need a higher one: see the statistics page.",
     )
     minimum_gain: float = Field(
         0.0, description="Minimum gain in the metric; the lower confidence bound must exceed it."
@@ -179,3 +214,34 @@ class Gate(Section):
         gt=0,
         description="Maximum latency of a call of 1 row, and of 64 rows, as a multiple of the champion's.",
     )
+    maximum_size_mib: float | None = Field(
+        None, gt=0, description="Maximum size of the model file in MiB. Default: reported only."
+    )
+    maximum_memory_mib: float | None = Field(
+        None,
+        gt=0,
+        description="Maximum memory in MiB that the model needs to score the holdout. Default: reported only.",
+    )
+    minimum_agreement: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Minimum agreement with the champion: share of rows with the same decision (score of at least 0.5, or most "
+        "probable label), or the correlation of values. Default: reported only.",
+    )
+    slices: SliceBound = SliceBound()
+    robustness: Robustness = Robustness()
+    calibration: Calibration = Calibration()
+    fairness: Fairness | None = Field(
+        None, description="Limit on the difference between groups of rows. Default: not checked."
+    )
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        # Manifests from before these keys keep their bytes, and so their versions' names.
+        return {
+            name: value
+            for name, value in document.items()
+            if name not in _ADDED_TO_GATE or getattr(self, name) != type(self).model_fields[name].default
+        }

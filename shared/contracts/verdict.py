@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 State = Literal["ok", "warming_up", "drift", "data_fault", "insufficient_data"]
 DriftKind = Literal["feature", "prediction", "estimated_performance", "performance"]
@@ -33,6 +33,29 @@ class Score(_Part):
     value: float = Field(description="The measurement, in the method's unit.")
     threshold: float = Field(description="The limit, in the same unit.")
     exceeded: bool = Field(description="Whether the value is above the threshold.")
+    slice: str = Field(
+        "", description="The slice of loop.yaml whose rows were measured; empty for all rows of the window."
+    )
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        # Readers from before this key refuse it.
+        if not self.slice:
+            document.pop("slice", None)
+        return document
+
+
+class MetricValue(_Part):
+    """One of `metrics` of loop.yaml, or the loss of a slice, in a window."""
+
+    name: str = Field(description="The metric, e.g. auc.")
+    slice: str = Field("", description="The slice; empty for all rows of the window.")
+    value: float | None = Field(
+        description="The metric over the rows with an outcome. null where they are too few, or it is not defined for them."
+    )
+    reference: float | None = Field(None, description="The same over the rows of the reference's loss.")
+    outcomes: int = Field(description="Rows with an answer and an outcome.")
 
 
 class Verdict(_Part):
@@ -53,7 +76,8 @@ class Verdict(_Part):
     )
     detector: Detector = Field(
         description="`inputs`: features, predictions and data quality of a window, when it closes. `performance`: its loss, when "
-        "its outcomes are due. `stream`: an alarm between windows. `request`: everything at once, for a person."
+        "its outcomes are due. `stream`: an alarm between windows, or the evidence of many windows that the loss has risen. "
+        "`request`: everything at once, for a person."
     )
     window_start: datetime = Field(description="Event time, inclusive.")
     window_end: datetime = Field(description="Event time, exclusive.")
@@ -89,12 +113,23 @@ class Verdict(_Part):
     estimated_auc: float | None = Field(
         None, description="Area under the ROC curve of a probability, estimated in the same way."
     )
+    metrics: tuple[MetricValue, ...] = Field(
+        (),
+        description="`metrics` and `custom_metrics` of loop.yaml; loss and metrics of slices. The state does not depend on them.",
+    )
     reference_loss: float | None = Field(None, description="Loss of the version on its reference.")
     onset: datetime | None = Field(
         None, description="Estimated event time at which the change began. null where it was not estimated."
     )
     explanation: str = Field("", description="One sentence for a person.")
     reached_at: datetime = Field(description="Time of the verdict, by drift's clock.")
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if not self.metrics:
+            document.pop("metrics", None)
+        return document
 
     @property
     def has_own_id(self) -> bool:

@@ -61,7 +61,31 @@ def column_kind(kind: pa.DataType) -> ColumnKind:
         return "number"
     if pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values):
         return "text"
+    if pa.types.is_duration(values) or pa.types.is_interval(values):
+        return "other"  # a length of time has no place in time
     return "time" if pa.types.is_temporal(values) else "other"
+
+
+def computable(table: pa.Table) -> pa.Table:
+    """The same values in types that Arrow computes with: it reads and writes half floats, views and dictionaries of any type, but
+    cannot count or filter them all."""
+    for place, field in enumerate(table.schema):
+        wanted = _computable_type(field.type)
+        if wanted != field.type:
+            table = table.set_column(place, field.with_type(wanted), table[field.name].cast(wanted))
+    return table
+
+
+def _computable_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind) and not pa.types.is_string(kind.value_type):
+        return _computable_type(kind.value_type)
+    if pa.types.is_run_end_encoded(kind):
+        return _computable_type(kind.value_type)
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else kind
 
 
 def profile_column(name: str, column: pa.ChunkedArray) -> ColumnProfile:

@@ -12,6 +12,7 @@ from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import FEATURE_TYPES
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
+from shared.contracts.slices.slice_spec import slices_of
 from shared.data_checks.column_profile import column_kind, shown, values_present
 from shared.data_checks.finding import Finding
 from shared.models.answers import typed_outcomes
@@ -36,6 +37,7 @@ def contract_findings(table: pa.Table, loop: LoopSpec) -> Iterator[Finding]:
         yield from _feature(feature, table[feature.name], loop.drift.out_of_range)
     if loop.prediction.has_loss and OUTCOME in table.column_names:
         yield from _outcome(table[OUTCOME], loop)
+    yield from _small_slices(table, loop)
 
 
 def _feature(feature: Feature, column: pa.ChunkedArray, tolerated: float) -> Iterator[Finding]:
@@ -137,3 +139,24 @@ def _outcome(column: pa.ChunkedArray, loop: LoopSpec) -> Iterator[Finding]:
             value=share,
             limit=0.0,
         )
+
+
+def _small_slices(table: pa.Table, loop: LoopSpec) -> Iterator[Finding]:
+    least = loop.drift.window.minimum_rows
+    try:
+        counts = {
+            one.name: int(one.rows(table).sum()) for one in slices_of(loop.slices, loop.features, table)
+        }
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return  # a column of another type, which has a finding of its own
+    for name, rows in counts.items():
+        if rows < least:
+            yield Finding(
+                "small_slice",
+                "note",
+                "",
+                f"slice {name} has {rows} rows, fewer than drift.window.minimum_rows ({least}), so it would not be judged",
+                "check its condition, or take a coarser slice",
+                value=float(rows),
+                limit=float(least),
+            )

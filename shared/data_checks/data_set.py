@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.data_checks.column_profile import ColumnProfile, profile_column
+from shared.data_checks.column_profile import ColumnProfile, computable, profile_column
 from shared.data_checks.comparison import comparison_findings
 from shared.data_checks.contract import contract_findings
 from shared.data_checks.finding import Finding, in_order
@@ -52,8 +52,13 @@ def summarise(
     personal = (
         frozenset(feature.name for feature in loop.features if feature.personal) if loop else frozenset()
     )
+    types = {field.name: str(field.type) for field in table.schema}
+    table = computable(table)
     open_columns = table.drop_columns([name for name in table.column_names if name in personal])
-    profiles = [profile_column(name, open_columns[name]) for name in open_columns.column_names]
+    profiles = [
+        replace(profile_column(name, open_columns[name]), type=types[name])
+        for name in open_columns.column_names
+    ]
     findings: list[Finding] = []
     if loop is not None:
         findings += contract_findings(table, loop)
@@ -68,5 +73,7 @@ def summarise(
     findings += relation_findings(open_columns, outcome)
     if reference is not None:
         increase = loop.drift.missing_increase if loop else MISSING_INCREASE
-        findings += comparison_findings(table, reference, missing_increase=increase, personal=personal)
+        findings += comparison_findings(
+            table, computable(reference), missing_increase=increase, personal=personal
+        )
     return DataSummary(table.num_rows, tuple(profiles), tuple(in_order(findings)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared.data_checks.column_profile import column_kind
+from shared.data_checks.column_profile import column_kind, computable
 from shared.data_checks.report_escaping import escape_script_data
 from shared.data_checks.report_page import report_page
 from shared.errors import OperatorError
@@ -29,6 +29,7 @@ def summary_page(
     neither times nor lists. Raises OperatorError where Evidently is not installed.
     """
     evidently = _library()
+    table, reference = computable(table), None if reference is None else computable(reference)
     columns = {
         name: role
         for name in table.column_names
@@ -84,6 +85,8 @@ def _frame(table: pa.Table, columns: dict[str, str]) -> Any:
                 frame[name].astype("datetime64[ns, UTC]") if frame[name].dtype == object else frame[name]
             )
             frame[name] = moments.dt.tz_localize(None) if moments.dt.tz is not None else moments
+        elif role == "numerical":
+            frame[name] = frame[name].astype(np.float64)  # also decimals
         elif role in ("categorical", "text"):
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame

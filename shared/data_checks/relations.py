@@ -64,7 +64,7 @@ def _correlated(columns: dict[str, Floats]) -> Iterator[Finding]:
             "correlated_columns",
             "note",
             names[other],
-            f"{names[other]} says nearly the same as {names[one]}: their rank correlation is {correlation[one, other]:.3f}",
+            f"{names[other]} nearly duplicates {names[one]}: their rank correlation is {correlation[one, other]:.3f}",
             "one of the two is enough for most models",
             value=strength,
             limit=CORRELATION,
@@ -87,7 +87,7 @@ def _leaking(table: pa.Table, numbers: dict[str, Floats], outcome: str) -> Itera
             what += f" (area under the ROC curve {max(area, 1 - area):.3f})"
         elif is_classes and column_kind(table.schema.field(name).type) == "text":
             strength = _purity(table[name].filter(pa.array(known)), codes[known], labels)
-            what = f"{name} alone tells {outcome} in {strength:.1%} of the rows"
+            what = f"{name} alone determines {outcome} in {strength:.1%} of the rows"
         else:
             continue
         if strength >= LEAKAGE:

@@ -30,7 +30,9 @@ def read_table(path: Path) -> pa.Table:
         else:
             raise ProjectError(f"{path} is of an unknown kind", hint=_HINT)
     except FileNotFoundError as error:
-        raise ProjectError(f"there is no file {path}", hint=_HINT) from error
+        raise ProjectError(
+            f"there is no file {path}", hint="check the path; it is relative to this folder"
+        ) from error
     except (OSError, pa.ArrowException) as error:
         raise ProjectError(f"{path} cannot be read: {error}", hint=_HINT) from error
     twice = {name for name in table.column_names if table.column_names.count(name) > 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -56,7 +56,8 @@ class Folder:
 @dataclass(frozen=True)
 class DataSource:
     """A data source. `read_only`: a file on Grafana's side declares it, and Grafana refuses changes. `options` is Grafana's
-    jsonData."""
+    jsonData. `user`, `password`: how Grafana logs in there; `ca`: the CA certificates (PEM) it trusts. Grafana never shows
+    secrets, so one that was read has none."""
 
     uid: str
     name: str
@@ -65,6 +66,9 @@ class DataSource:
     is_default: bool = False
     read_only: bool = False
     options: Json | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,13 @@ def data_source_body(source: DataSource, found: Mapping[str, Any] | None = None)
     """The body that creates a data source, or that changes the one `found`: Grafana replaces what it has, except secrets."""
     kept = {} if found is None else {name: found[name] for name in _WRITABLE if name in found}
     options = {} if found is None else dict(found.get("jsonData") or {})
+    secret: dict[str, str] = {}
+    if source.user:
+        kept |= {"basicAuth": True, "basicAuthUser": source.user}
+        secret["basicAuthPassword"] = source.password
+    if source.ca:
+        options["tlsAuthWithCACert"] = True
+        secret["tlsCACert"] = source.ca
     return kept | {
         "uid": source.uid,
         "name": source.name,
@@ -51,6 +58,7 @@ def data_source_body(source: DataSource, found: Mapping[str, Any] | None = None)
         "url": source.url,
         "isDefault": source.is_default,
         "jsonData": options | dict(source.options or {}),
+        **({"secureJsonData": secret} if secret else {}),
     }
 
 

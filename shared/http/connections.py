@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 HEADER_BYTES = 64 << 10
+CLOSE = (b"connection", b"close")  # a header: this is the connection's last answer
 RECEIVE_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 _MAX_CONNECTIONS = 1000

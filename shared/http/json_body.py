@@ -76,6 +76,14 @@ def parse_json(raw: bytes | memoryview, kind: type[dict[Any, Any]] | type[list[A
     return document
 
 
+def described(*models: type[BaseModel]) -> dict[str, Any]:
+    """How an OpenAPI document describes a body that `parse_model` reads as one of the models (FastAPI's `openapi_extra`)."""
+    schemas = [model.model_json_schema() for model in models]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    required = all(schema.get("required") for schema in schemas)
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
 def parse_model(model: type[Model], document: object) -> Model:
     """The document as `model`. Raises InvalidRequest (422) that names the first wrong field."""
     try:

@@ -14,6 +14,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from shared.http.connections import Connections, stop_answering
 
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_MALFORMED = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+    b"content-length: 30\r\n\r\nInvalid HTTP request received."
+)
+# A connection that is closed before everything that was sent has been read is reset, and the client may lose the answer.
+_REST_BYTES = 1 << 20
+_REST_SECONDS = 1.0
 
 
 class LimitedProtocol(H11Protocol):
@@ -29,6 +36,7 @@ class LimitedProtocol(H11Protocol):
         self._limits = self.open_connections.limits
         self._request_due: asyncio.TimerHandle | None = None
         self._reading_due: asyncio.TimerHandle | None = None
+        self._rest: int | None = None  # bytes of a refused request that are still read; None before one is
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it; its first request is due."""
@@ -45,7 +53,12 @@ class LimitedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the client."""
+        """Bytes from the client. What follows a malformed request is read, up to a limit, and dropped."""
+        if self._rest is not None:
+            self._rest -= len(data)
+            if self._rest < 0:
+                self.abort()
+            return
         super().data_received(data)
         self._check()
 
@@ -58,8 +71,14 @@ class LimitedProtocol(H11Protocol):
         """Answer malformed bytes. The application may be answering the request that they belong to: only one answer is sent."""
         if stop_answering(self.cycle) and self.cycle.response_started:
             self.transport.close()
-        else:
-            super().send_400_response(msg)
+            return
+        self.transport.write(_MALFORMED)
+        if not self.transport.can_write_eof():  # TLS
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._rest = _REST_BYTES
+        self.loop.call_later(_REST_SECONDS, self.transport.close)
 
     def pause_writing(self) -> None:
         """The client does not read its response."""

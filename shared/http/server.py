@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import suppress
 from typing import Any, cast
@@ -16,6 +17,8 @@ from shared.http.open_files import raise_file_limit
 from shared.tls.server_certificate import ServerCertificate
 
 _KERNEL_BACKLOG = 512
+# Until the next `Date` header, which has whole seconds. uvicorn looks ten times as often.
+_TICK_SECONDS = 1.0
 
 
 class HttpServer(uvicorn.Server):
@@ -34,6 +37,8 @@ class HttpServer(uvicorn.Server):
         """`certificate`: the connections are encrypted with it; without one they are not. `proxies`: addresses and networks,
         comma separated, that may say in X-Forwarded-For who sends a request; by default nobody may, also on this machine."""
         self._listener = listener
+        self._should_exit = False
+        self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         limits = limits or Limits.for_files(raise_file_limit())
         connections = Connections(limits)
         http = limited(connections) if certificate is None else limited_handshake(connections, certificate)
@@ -56,6 +61,27 @@ class HttpServer(uvicorn.Server):
         """Serve until a signal or `should_exit`. uvicorn raises the signal again after it has stopped in order."""
         with suppress(KeyboardInterrupt):
             self.run(sockets=[self._listener])
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it stops, or has stopped. Setting it ends the wait of the main loop, from any thread or signal handler."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value and self._wake is not None:
+            loop, event = self._wake
+            with suppress(RuntimeError):  # the loop is closed: the server has stopped
+                loop.call_soon_threadsafe(event.set)
+
+    async def main_loop(self) -> None:
+        """Renew the `Date` header every second until the server is to exit."""
+        event = asyncio.Event()
+        self._wake = (asyncio.get_running_loop(), event)
+        while not await self.on_tick(0):  # 0: the count of ticks at which uvicorn renews the headers
+            with suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), _TICK_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start. The kernel may hold more connections than are accepted at once."""

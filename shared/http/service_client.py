@@ -32,7 +32,7 @@ _WITHOUT_KEY = (
 class ServiceClient:
     """A client for one service. Raises `Unauthenticated` for 401, `NotPermitted` for 403, `NotFound` for 404, `Conflict` for 409,
     `CallerError` for other 4xx,
-    `OperatorError` for 5xx, `DependencyUnavailable` if the service cannot be reached."""
+    `OperatorError` for 5xx, with that `status`, `DependencyUnavailable` if the service cannot be reached."""
 
     def __init__(
         self, service: str, base_url: str, *, timeout_s: float = TIMEOUT_S, hint: str = "", api_key: str = ""
@@ -93,10 +93,17 @@ class ServiceClient:
 
 
 def send_request(
-    method: str, url: str, *, content: bytes | None = None, timeout_s: float = TIMEOUT_S, api_key: str = ""
+    method: str,
+    url: str,
+    *,
+    content: bytes | None = None,
+    timeout_s: float = TIMEOUT_S,
+    api_key: str = "",
+    authorization: str = "",
 ) -> tuple[int, bytes]:
     """Status and body of one HTTP request, sent directly and never through a proxy. Python's own client: httpx takes
     longer to import than a command may take to start. Certificates are those of the settings `HOMEOSTAT_TLS_…`.
+    `authorization`: value of the header, where it is not an API key.
 
     Raises `OSError`, `HTTPException` or, for a wrong URL, `ValueError`.
     """
@@ -109,8 +116,8 @@ def send_request(
         else HTTPConnection(address.hostname, address.port, timeout=timeout_s)
     )
     headers: Mapping[str, str] = {"Accept": "application/json"}
-    if api_key:
-        headers = {**headers, "Authorization": f"Bearer {api_key}"}
+    if api_key or authorization:
+        headers = {**headers, "Authorization": authorization or f"Bearer {api_key}"}
     if content is not None:
         headers = {**headers, "Content-Type": "application/json"}
     path = (address.path or "/") + (f"?{address.query}" if address.query else "")
@@ -142,9 +149,11 @@ def _error_of(service: str, status: int, content: bytes, *, has_key: bool) -> Ho
         return Conflict(message, hint=hint)
     if status < 500:
         return CallerError(message, hint=hint)
-    return OperatorError(
+    problem = OperatorError(
         f"{service}: {message}", hint=hint or f"read the log of {service}; `homeostat status` shows its path"
     )
+    problem.status = status
+    return problem
 
 
 def items(body: Any, name: str) -> list[dict[str, Any]]:

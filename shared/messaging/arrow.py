@@ -18,17 +18,21 @@ from shared.contracts.event_time import MAX_TIME, MIN_TIME
 from shared.contracts.feature import FEATURE_NAME
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
+    KEY,
     LABEL,
     OUTCOME_COLUMNS,
     OUTCOME_OPTIONAL_COLUMNS,
     PREDICTION_COLUMNS,
     PREDICTION_OPTIONAL_COLUMNS,
     SCORES,
+    SENDER,
+    SLOT,
     TIMESTAMP,
     VALUES,
     feature_column,
 )
 from shared.messaging.arrow_size import decoded_bytes
+from shared.messaging.record_columns import chained, given_values, repeated, sequences
 from shared.models.answers import list_column
 from shared.spool.record import OutcomeRecord, PredictionRecord
 
@@ -46,7 +50,11 @@ _FEATURE_TYPES = (
     TIMESTAMP,
 )
 _FEATURE = re.compile(FEATURE_NAME)
+_TIME_BOUND = b"homeostat.time_bound"
+_MAX_DIGITS = 18  # so that sums with times fit into 64 bits
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+# Threads would decompress sooner, for twice the CPU time.
+_READ_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 class UndecodableBatch(ValueError):
@@ -54,32 +62,38 @@ class UndecodableBatch(ValueError):
 
 
 def predictions_batch(records: Sequence[PredictionRecord], *, writer: str, epoch: int) -> pa.RecordBatch:
-    """Records of one model and version as one batch. Raises ValueError where a feature has values of different types."""
-    counts = [len(record) for record in records]
+    """Records of one model and version as one batch. Raises ValueError where no column takes the values of a feature."""
+    counts = [len(record.prediction_ids) for record in records]
     rows = sum(counts)
-    scores: list[float | None] = []
-    for record in records:
-        scores.extend(record.scores if record.scores is not None else [None] * len(record))
     columns: dict[str, pa.Array] = {
         "prediction_id": pa.array(
-            [identity for record in records for identity in record.prediction_ids], pa.string()
+            chained([record.prediction_ids for record in records], counts), pa.string()
         ),
-        "version": _repeated([record.version for record in records], counts, pa.string()),
-        "generation": _repeated([record.generation for record in records], counts, pa.int64()),
-        "event_time": _repeated([record.event_time for record in records], counts, TIMESTAMP),
-        "answered_at": _repeated([record.answered_at for record in records], counts, TIMESTAMP),
-        "writer": _repeated([writer], [rows], pa.string()),
-        "epoch": _repeated([epoch], [rows], pa.int64()),
-        "sequence": _sequences(records),
-        "score": pa.array(scores, pa.float64()),
-        "traceparent": _repeated([record.traceparent for record in records], counts, pa.string()),
+        "version": repeated([record.version for record in records], counts, pa.string()),
+        "generation": repeated([record.generation for record in records], counts, pa.int64()),
+        "event_time": repeated([record.event_time for record in records], counts, TIMESTAMP),
+        "answered_at": repeated([record.answered_at for record in records], counts, TIMESTAMP),
+        "writer": repeated([writer], [rows], pa.string()),
+        "epoch": repeated([epoch], [rows], pa.int64()),
+        "sequence": sequences(records),
+        "score": pa.array(chained([record.scores for record in records], counts), pa.float64()),
+        "traceparent": repeated([record.traceparent for record in records], counts, pa.string()),
     }
+    if any(record.slot != "live" for record in records):
+        columns[SLOT] = repeated([record.slot for record in records], counts, pa.string())
+    if any(record.keys is not None for record in records):
+        columns[KEY] = pa.array(chained([record.keys for record in records], counts), pa.string())
     if any(record.classes is not None for record in records):
         columns |= _classes(records, counts)
     if any(record.vectors is not None for record in records):
         columns[SCORES] = _scores([record.vectors for record in records], counts)
-    for name in dict.fromkeys(name for record in records for name in (*record.columns, *record.tensors)):
-        values = _feature(name, records, counts)
+    tensors = {name for record in records for name in record.tensors}
+    times = {name for record in records for name in record.timestamps}
+    for name, given in given_values(records):
+        if name in tensors:
+            values = _tensor(name, records, counts)
+        else:
+            values = _feature(name, chained(given, counts), is_time=name in times)
         if not pa.types.is_null(values.type):  # a column without values has no type; the lake fills in null
             columns[feature_column(name)] = values
     known = pa.unify_schemas([PREDICTION_COLUMNS, PREDICTION_OPTIONAL_COLUMNS])
@@ -87,22 +101,29 @@ def predictions_batch(records: Sequence[PredictionRecord], *, writer: str, epoch
         known.field(name) if name in known.names else pa.field(name, array.type)
         for name, array in columns.items()
     ]
-    return pa.RecordBatch.from_arrays(list(columns.values()), schema=pa.schema(fields))
+    schema = pa.schema(fields, _metadata(records[0].time_bound))
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
+
+
+def time_bound(batch: pa.RecordBatch) -> int | None:
+    """`event_time.bound` of the version that answered or was live, in microseconds; None for the default."""
+    text = (batch.schema.metadata or {}).get(_TIME_BOUND, b"")
+    return int(text) if text.isdigit() and len(text) < _MAX_DIGITS else None
 
 
 def outcomes_batch(records: Sequence[OutcomeRecord], *, writer: str, epoch: int) -> pa.RecordBatch:
-    """Outcome records of one model as one batch."""
+    """Outcome records of one model and time bound as one batch."""
     counts = [len(record) for record in records]
     rows = sum(counts)
     arrays = [
         pa.array([identity for record in records for identity in record.prediction_ids], pa.string()),
         pa.array([value for record in records for value in record.values], pa.float64()),
         pa.array([time for record in records for time in record.observed_at], TIMESTAMP),
-        _repeated([record.received_at for record in records], counts, TIMESTAMP),
-        _repeated([writer], [rows], pa.string()),
-        _repeated([epoch], [rows], pa.int64()),
-        _sequences(records),
-        _repeated([record.traceparent for record in records], counts, pa.string()),
+        repeated([record.received_at for record in records], counts, TIMESTAMP),
+        repeated([writer], [rows], pa.string()),
+        repeated([epoch], [rows], pa.int64()),
+        sequences(records),
+        repeated([record.traceparent for record in records], counts, pa.string()),
     ]
     fields = list(OUTCOME_COLUMNS)
     # Of one model, but perhaps of two versions of it: their kinds may differ.
@@ -112,6 +133,7 @@ def outcomes_batch(records: Sequence[OutcomeRecord], *, writer: str, epoch: int)
             None if record.numbers is None else [list(numbers.items()) for numbers in record.numbers]
             for record in records
         ],
+        SENDER: [[record.sender] * len(record) if record.sender else None for record in records],
     }
     for name, parts in optional.items():
         if any(part is not None for part in parts):
@@ -120,7 +142,11 @@ def outcomes_batch(records: Sequence[OutcomeRecord], *, writer: str, epoch: int)
                 column.extend(part if part is not None else [None] * count)
             fields.append(OUTCOME_OPTIONAL_COLUMNS.field(name))
             arrays.append(pa.array(column, fields[-1].type))
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, _metadata(records[0].time_bound)))
+
+
+def _metadata(bound: int | None) -> dict[bytes, bytes] | None:
+    return None if bound is None else {_TIME_BOUND: str(bound).encode()}
 
 
 def to_bytes(batch: pa.RecordBatch) -> bytes:
@@ -140,7 +166,7 @@ def from_bytes(value: bytes, *, columns: pa.Schema) -> pa.RecordBatch:
         size = decoded_bytes(value)
         if size > MAX_DECODED_BYTES:
             raise UndecodableBatch(f"{size} bytes decompressed, expected at most {MAX_DECODED_BYTES}")
-        with pa.ipc.open_stream(value) as stream:
+        with pa.ipc.open_stream(value, options=_READ_OPTIONS) as stream:
             batches = list(stream)
         if len(batches) != 1:
             raise UndecodableBatch(f"the stream holds {len(batches)} batches, expected one")
@@ -203,16 +229,6 @@ def in_lake_columns(batch: pa.RecordBatch, *, columns: pa.Schema) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(batch.columns, schema=pa.schema(fields))
 
 
-def _repeated(values: Sequence[Any], counts: Sequence[int], kind: pa.DataType) -> pa.Array:
-    return pa.array(values, kind).take(pa.array(np.repeat(np.arange(len(counts)), counts)))
-
-
-def _sequences(records: Sequence[PredictionRecord] | Sequence[OutcomeRecord]) -> pa.Array:
-    return pa.array(
-        np.concatenate([np.arange(len(record)) + record.sequence for record in records]), pa.int64()
-    )
-
-
 def _classes(records: Sequence[PredictionRecord], counts: Sequence[int]) -> dict[str, pa.Array]:
     labels: list[str | None] = []
     for record, count in zip(records, counts, strict=True):
@@ -231,26 +247,26 @@ def _scores(matrices: Sequence[np.ndarray[Any, Any] | None], counts: Sequence[in
     )
 
 
-def _feature(name: str, records: Sequence[PredictionRecord], counts: Sequence[int]) -> pa.Array:
-    if any(name in record.tensors for record in records):
-        parts = []
-        for record, count in zip(records, counts, strict=True):
-            tensor = record.tensors.get(name)
-            if tensor is None:
-                parts.append(pa.nulls(count, pa.list_(pa.float32())))
-                continue
-            flat = np.ascontiguousarray(tensor, np.float32).reshape(-1)
-            width = flat.size // count
-            offsets = (
-                np.arange(0, flat.size + 1, width, dtype=np.int32) if width else np.zeros(count + 1, np.int32)
-            )
-            parts.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)))
-        return pa.concat_arrays(parts)
-    values: list[Any] = []
+def _tensor(name: str, records: Sequence[PredictionRecord], counts: Sequence[int]) -> pa.Array:
+    parts = []
     for record, count in zip(records, counts, strict=True):
-        values.extend(record.columns.get(name) or [None] * count)
-    is_time = any(name in record.timestamps for record in records)
+        tensor = record.tensors.get(name)
+        if tensor is None:
+            parts.append(pa.nulls(count, pa.list_(pa.float32())))
+            continue
+        flat = np.ascontiguousarray(tensor, np.float32).reshape(-1)
+        width = flat.size // count
+        offsets = (
+            np.arange(0, flat.size + 1, width, dtype=np.int32) if width else np.zeros(count + 1, np.int32)
+        )
+        parts.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)))
+    return pa.concat_arrays(parts)
+
+
+def _feature(name: str, values: list[Any], *, is_time: bool) -> pa.Array:
     try:
         return pa.array(values, pa.int64()).cast(TIMESTAMP) if is_time else pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise ValueError(f"feature {name} has values of different types: {error}") from error
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        # Arrow's own text shows a value, which may be personal.
+        kinds = sorted({type(value).__name__ for value in values})
+        raise ValueError(f"feature {name} has values that no column takes: {', '.join(kinds)}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -11,6 +10,7 @@ from kafka.errors import KafkaError
 from kafka.net import KafkaNetClient
 
 from shared.errors import DependencyUnavailable
+from shared.messaging.closed_sockets import CLOSED_SOCKETS
 
 HINT = "check that Kafka runs at the address in HOMEOSTAT_KAFKA; `homeostat doctor` does so"
 RETRY_SECONDS = 1.0
@@ -29,7 +29,7 @@ def connected(make: Callable[..., C], **options: Any) -> C:
     opened = []
 
     def network(**configuration: Any) -> KafkaNetClient:
-        opened.append(KafkaNetClient(**configuration))
+        opened.append(KafkaNetClient(**configuration | {"proxy_url": CLOSED_SOCKETS}))
         return opened[-1]
 
     try:
@@ -37,9 +37,6 @@ def connected(make: Callable[..., C], **options: Any) -> C:
     except BaseException:
         for client in opened:
             client.close()
-        opened.clear()
-        # Its sockets that were refused are in reference cycles, which a process without requests collects too rarely.
-        gc.collect(1)
         raise
 
 

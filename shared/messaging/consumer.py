@@ -10,9 +10,10 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
-from shared.messaging.assignment_watch import AssignmentWatch
 from shared.messaging.connection import HINT, Connection, connected
 from shared.messaging.interfaces import Message, Partition, TopicIdentity
+from shared.messaging.polling.assignment_watch import AssignmentWatch
+from shared.messaging.polling.fetch_wait import BUSY_MILLISECONDS, FetchWait
 from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
 from shared.messaging.topic_identities import TopicIdentities
 from shared.observability.logs import get_logger
@@ -48,6 +49,7 @@ class LogConsumer:
             bootstrap, f"{client_id}-identity", connect_seconds=connect_seconds, security=security
         )
         self._watch = AssignmentWatch()
+        self._fetch_wait = FetchWait()
         self._reported = ""  # the problem that the log has
 
     def poll(self, timeout: float, maximum: int = 500) -> list[Message]:
@@ -55,6 +57,7 @@ class LogConsumer:
         try:
             client = self._connection.open()
             polled = client.poll(timeout_ms=int(timeout * 1000), max_records=maximum)
+            self._fetch_wait.update(client, has_records=bool(polled))
             if self._watch.must_rejoin(has_partitions=bool(client.assignment())):
                 _log.warning("consumer_without_partitions", group=self._group, topics=self._topics)
                 self.reset()
@@ -150,8 +153,7 @@ class LogConsumer:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             bootstrap_timeout_ms=self._connect_milliseconds,
-            # An idle consumer asks twice a second; records that arrive end the wait.
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=BUSY_MILLISECONDS,
             max_partition_fetch_bytes=self._fetch_bytes,
             session_timeout_ms=6_000,
             heartbeat_interval_ms=2_000,

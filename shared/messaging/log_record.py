@@ -21,7 +21,14 @@ from shared.contracts.lake_schema import (
 )
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.topics import OUTCOMES, PREDICTIONS
-from shared.messaging.arrow import CONTENT_TYPE, UndecodableBatch, find_flaw, from_bytes, in_lake_columns
+from shared.messaging.arrow import (
+    CONTENT_TYPE,
+    UndecodableBatch,
+    find_flaw,
+    from_bytes,
+    in_lake_columns,
+    time_bound,
+)
 from shared.messaging.events import Event
 from shared.messaging.interfaces import Message
 from shared.messaging.record_mac import RecordMac
@@ -44,7 +51,8 @@ class RefusedRecord(ValueError):
 class LogRecord:
     """Rows of one stream (`source`, `epoch`) about one model, in order of their ascending `sequences`.
 
-    `flaw`: why no table can store the rows; empty for valid rows.
+    `flaw`: why no table can store the rows; empty for valid rows. `time_bound`: `event_time.bound` of the version, in
+    microseconds; None for the default.
     """
 
     kind: Kind
@@ -54,6 +62,7 @@ class LogRecord:
     epoch: int
     sequences: np.ndarray[Any, np.dtype[np.int64]]
     flaw: str = ""
+    time_bound: int | None = None
 
 
 def read_log_record(message: Message, *, maximum_bytes: int, mac: RecordMac) -> LogRecord:
@@ -92,6 +101,7 @@ def read_log_record(message: Message, *, maximum_bytes: int, mac: RecordMac) -> 
         int(batch["epoch"][0].as_py()),
         sequences,
         flaw,
+        time_bound(batch),
     )
 
 

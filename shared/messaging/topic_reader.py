@@ -12,6 +12,7 @@ from shared.errors import DependencyUnavailable
 from shared.messaging.connection import Connection, connected
 from shared.messaging.consumer import to_messages
 from shared.messaging.interfaces import Message, TopicIdentity
+from shared.messaging.polling.fetch_wait import BUSY_MILLISECONDS, FetchWait
 from shared.messaging.security.kafka_security import PLAINTEXT, KafkaSecurity
 from shared.messaging.topic_identities import TopicIdentities
 from shared.observability.logs import get_logger
@@ -48,6 +49,7 @@ class KafkaTopicReader:
         )
         self._positions: dict[int, int] | None = None
         self._look_again = 0.0
+        self._fetch_wait = FetchWait()
         self._reported = ""  # the problem that the log has
 
     def seek(self, positions: Mapping[int, int] | None) -> None:
@@ -62,6 +64,7 @@ class KafkaTopicReader:
             if time.monotonic() >= self._look_again:
                 self._assign(client)
             polled = to_messages(client.poll(timeout_ms=int(timeout * 1000), max_records=maximum))
+            self._fetch_wait.update(client, has_records=bool(polled))
             self._reported = ""
         except DependencyUnavailable as error:
             if self._reported != error.message:
@@ -110,8 +113,7 @@ class KafkaTopicReader:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             bootstrap_timeout_ms=self._connect_milliseconds,
-            # Records that arrive end the wait, so a long one costs no time, and an idle reader asks seldom.
-            fetch_max_wait_ms=2_000,
+            fetch_max_wait_ms=BUSY_MILLISECONDS,
             max_partition_fetch_bytes=self._fetch_bytes,
             reconnect_backoff_max_ms=1_000,
             metadata_max_age_ms=int(PARTITION_SECONDS * 1000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,10 @@ Array = npt.NDArray[Any]
 SUM_TOLERANCE: Final = 2e-3
 # The mean of many trees' probabilities of 1 may be 1.0000001.
 PROBABILITY_ROUNDING: Final = 1e-6
+
+
+class NonFiniteAnswer(UnservableModel):
+    """The model returned NaN or infinity."""
 
 
 def check_rows(output: Array, rows: int, *, scores: bool, width: int = 0) -> Array:
@@ -53,12 +58,31 @@ def check_probability(output: Array, *, first_row: int = 0) -> None:
         )
 
 
+def answer_check(kind: str) -> Callable[[Array], None]:
+    """What every answer of this kind is held to: finite numbers, and probabilities where it promises them."""
+    if kind == "probability":
+        return _check_finite_probability
+    return _check_finite_distribution if kind == "classes" else check_finite
+
+
+def _check_finite_probability(output: Array) -> None:
+    # One comparison decides of NaN, infinity and range: this runs for every call.
+    if b"\0" in (np.abs(output - 0.5) <= 0.5 + PROBABILITY_ROUNDING).tobytes():
+        check_finite(output)
+        check_probability(output)
+
+
+def _check_finite_distribution(output: Array) -> None:
+    check_finite(output)
+    check_probabilities(output)
+
+
 def check_finite(output: Array, *, first_row: int = 0) -> None:
-    """Raises UnservableModel that names the first row with NaN or infinity. `output` has one entry per row."""
+    """Raises NonFiniteAnswer that names the first row with NaN or infinity. `output` has one entry per row."""
     finite = np.isfinite(output)
     if b"\0" in finite.tobytes():  # `all` goes through Python: for few numbers it takes three times as long
         row = int(np.argmin(finite.reshape(len(output), -1).all(axis=1)))
-        raise UnservableModel(
+        raise NonFiniteAnswer(
             f"the model returned a value that is not finite for row {first_row + row}",
             hint="every output value must be a finite number",
         )

@@ -9,6 +9,8 @@ import re
 
 from shared.errors import UnservableModel
 
+# How the message begins where a model fails on rows; the reason follows.
+MODEL_FAILED = "the model failed"
 _SHOWN = 300
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _IR_VERSION = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")

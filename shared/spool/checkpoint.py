@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -12,8 +12,7 @@ from shared.files import read_regular, write_atomic
 _FILE = "checkpoint.json"
 
 
-@dataclass(frozen=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A position in a writer's folder: everything before byte `offset` of that segment."""
 
     epoch: int = 0

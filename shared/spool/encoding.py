@@ -33,6 +33,7 @@ def encode_predictions(
     model: str,
     version: str,
     generation: int,
+    slot: str = "live",
     event_time: datetime,
     answered_at: datetime,
     prediction_ids: Sequence[str],
@@ -42,12 +43,16 @@ def encode_predictions(
     traceparent: str = "",
     classes: Classes | None = None,
     vectors: np.ndarray[Any, Any] | None = None,
+    time_bound: int | None = None,
+    keys: Sequence[str | None] | None = None,
 ) -> Encoded:
     """Answered rows.
 
     `columns` holds per feature a list (strings, floats, integers, booleans, None), for tensors float32 [n, *shape], for
     timestamps datetime64 [n] in UTC. `following`: the same of the rows after these: large tensors are not copied.
-    `classes`: labels and probabilities, of a model that has them. `vectors`: answers that are values or embeddings.
+    `slot`: which of the model's versions answered; not written for `live`. `classes`: labels and probabilities, of a model that
+    has them. `vectors`: answers that are values or embeddings.
+    `time_bound`: `event_time.bound` in microseconds, where it is not the default. `keys`: those of the rows' requests.
     Raises ValueError when lengths differ.
     """
     rows = len(prediction_ids)
@@ -90,8 +95,16 @@ def encode_predictions(
         "tensors": shapes,
         "traceparent": traceparent,
     }
+    if slot != "live":
+        document["slot"] = slot
     if timestamps:
         document["timestamps"] = timestamps
+    if time_bound is not None:
+        document["time_bound"] = time_bound
+    if keys is not None:
+        if len(keys) != rows:
+            raise ValueError(f"{rows} ids, {len(keys)} keys: expected the same number")
+        document["keys"] = keys
     if classes is not None:
         if not len(classes.labels) == len(classes.scores) == rows:
             raise ValueError(
@@ -118,8 +131,11 @@ def encode_outcomes(
     traceparent: str = "",
     labels: Sequence[str] | None = None,
     numbers: Sequence[Mapping[str, float]] | None = None,
+    sender: str = "",
+    time_bound: int | None = None,
 ) -> Encoded:
     """Outcomes of one request. `labels`: of a model with classes; `numbers`: of several values; their `values` are None.
+    `sender`: the authenticated name of who posted them. `time_bound`: as of predictions, of the live version.
 
     Raises ValueError when lengths differ.
     """
@@ -143,6 +159,10 @@ def encode_outcomes(
         document["labels"] = labels
     if numbers is not None:
         document["numbers"] = numbers
+    if sender:
+        document["sender"] = sender
+    if time_bound is not None:
+        document["time_bound"] = time_bound
     return Encoded("outcomes", model, rows, orjson.dumps(document, option=OPTIONS), [])
 
 

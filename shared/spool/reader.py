@@ -11,8 +11,8 @@ Contents of a segment, and what the reader does with them:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from shared.file_lock import is_locked
 from shared.files import read_regular
@@ -26,8 +26,7 @@ from shared.spool.segment import SegmentId, list_segments
 _READ_BYTES = 4 << 20
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A record, its end position (which includes its epoch), and its payload as stored on disk."""
 
     record: Record
@@ -47,6 +46,7 @@ class SpoolReader:
         self.writer = folder.name
         self.torn_records = 0
         self.corrupt_bytes = 0
+        self.missing_segments = 0
         self.checkpoint_error = ""
         self._folder = folder
         self._acknowledged = read_checkpoint(folder)
@@ -72,6 +72,9 @@ class SpoolReader:
                 if current == segments[-1]:
                     return []
                 following = segments[segments.index(current) + 1]
+                if following.epoch == current.epoch:
+                    # Segments of an epoch are numbered without gaps, and only this reader deletes them.
+                    self.missing_segments += following.number - current.number - 1
                 self._position = Position(following.epoch, following.number, 0)
 
     def rewind(self) -> None:
@@ -98,15 +101,16 @@ class SpoolReader:
         self._delete_empty_drop_counters(end.epoch)
 
     def _release_finished_segments(self) -> None:
-        """Delete the segments before the position if all of their records are acknowledged.
+        """Acknowledge the position if every record before it is acknowledged, which deletes the segments before it.
 
-        The writer closes a segment when the disk is full. Only its deletion makes room for the first record of the next one.
+        1. The writer closes a segment when the disk is full. Only its deletion makes room for the first record of the next one.
+        2. Bytes skipped at the end of a segment, and a checkpoint that could not be written, would keep rows that are shipped
+           waiting: a writer that bounds their age would refuse every further row.
         """
-        at = SegmentId(self._position.epoch, self._position.number)
-        if self._acknowledged >= self._returned and at > SegmentId(
-            self._acknowledged.epoch, self._acknowledged.number
+        if self._acknowledged >= self._returned and (
+            self._position > self._acknowledged or self.checkpoint_error
         ):
-            self.acknowledge(Position(at.epoch, at.number, 0))
+            self.acknowledge(max(self._position, self._acknowledged))
 
     def backlog_bytes(self) -> int:
         """Unacknowledged bytes in the folder."""

@@ -41,7 +41,8 @@ class Classes:
     scores: np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
+# Not frozen: making one would take three times as long, and the shipper makes one for each answer. Nothing changes them.
+@dataclass(slots=True)
 class PredictionRecord:
     """Rows answered together, in order; row i has sequence `sequence` + i.
 
@@ -63,6 +64,11 @@ class PredictionRecord:
     vectors: np.ndarray[Any, Any] | None = None
     """Answers that are values or embeddings, float32 [n, width]."""
     timestamps: frozenset[str] = frozenset()
+    time_bound: int | None = None
+    """`event_time.bound` of the version's loop.yaml in microseconds; None for the default."""
+    slot: str = "live"
+    keys: Sequence[str | None] | None = None
+    """Of each row the key of its request; None if no request had one."""
 
     @property
     def kind(self) -> Kind:
@@ -73,10 +79,11 @@ class PredictionRecord:
         return len(self.prediction_ids)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class OutcomeRecord:
     """Outcomes of one request, in order; row i has sequence `sequence` + i. Those of classes are `labels`, those of
-    several values `numbers` by name; their `values` are None."""
+    several values `numbers` by name; their `values` are None. `sender`: who posted them; empty where it is not known.
+    `time_bound`: as of predictions, of the version that was live when they came."""
 
     model: str
     sequence: int
@@ -87,6 +94,8 @@ class OutcomeRecord:
     traceparent: str = ""
     labels: Sequence[str] | None = None
     numbers: Sequence[Mapping[str, float]] | None = None
+    sender: str = ""
+    time_bound: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -129,6 +138,8 @@ def decode(payload: bytes | memoryview) -> Record:
                 traceparent=head["traceparent"],
                 labels=head.get("labels"),
                 numbers=head.get("numbers"),
+                sender=head.get("sender", ""),
+                time_bound=head.get("time_bound"),
             )
         if head["kind"] != "predictions":
             raise BrokenRecord(f"kind is {head['kind']!r}, expected predictions or outcomes")
@@ -161,6 +172,9 @@ def decode(payload: bytes | memoryview) -> Record:
             classes=classes,
             vectors=vectors,
             timestamps=frozenset(head.get("timestamps", ())),
+            time_bound=head.get("time_bound"),
+            slot=head.get("slot", "live"),
+            keys=head.get("keys"),
         )
     except BrokenRecord:
         raise

@@ -49,7 +49,9 @@ def scan(content: bytes, *, at_end: bool, final: bool) -> Scan:
             found.bytes_needed = len(content) * 2 if start == 0 else 0
             break
         elif final:
-            found.torn_records += 1
+            # A write that was cut short lacks its end. A record that has its length, but not its checksum, was answered.
+            found.torn_records += incomplete
+            found.corrupt_bytes += 0 if incomplete else len(content) - start
             found.used = len(content)
         else:
             break  # bytes written later show where the next record starts

@@ -1,7 +1,7 @@
 """Writes the spool: every answer is appended here before it is returned.
 
-A record survives a kill of any process at any time: the kernel has it when `append_…` returns. It is not synced to the disk, so
-a power cut may lose the last seconds. To avoid that, put the spool on a device with a protected write cache.
+A record survives a kill of any process at any time: the kernel has it when `append_…` returns. What a power cut may lose
+depends on `fsync`; see disk_sync.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from threading import Lock
 from typing import Any
 
 from shared.errors import OperatorError
+from shared.spool.backlog_age import BacklogAge
+from shared.spool.disk_sync import DiskSync, Fsync
 from shared.spool.drop_counter import DropCounter
 from shared.spool.encoding import Encoded, encode_outcomes, encode_predictions
 from shared.spool.lock import lock_folder, next_epoch
@@ -37,13 +39,23 @@ class SpoolStatistics:
     appended: Mapping[tuple[Kind, str], int]
     dropped: Mapping[tuple[Kind, str], int]
     last_error: str
+    sync_failures: int = 0
 
 
 class SpoolWriter:
     """Writes to one locked writer folder. Thread-safe."""
 
     def __init__(
-        self, folder: Path, lock: int, epoch: int, *, maximum_bytes: int, segment_bytes: int
+        self,
+        folder: Path,
+        lock: int,
+        epoch: int,
+        *,
+        maximum_bytes: int,
+        segment_bytes: int,
+        maximum_seconds: float = 0.0,
+        fsync: Fsync = "never",
+        sync_seconds: float = 1.0,
     ) -> None:
         self.writer = folder.name
         self.epoch = epoch
@@ -52,6 +64,11 @@ class SpoolWriter:
         self._bound = maximum_bytes
         # A quarter at most, so that shipping the closed segments always frees room below the bound.
         self._segment_bytes = max(1, min(segment_bytes, maximum_bytes // 4))
+        self._maximum_seconds = maximum_seconds
+        self._age = BacklogAge(folder, epoch)
+        self._sync = DiskSync(fsync, sync_seconds)
+        self._sync.opened(folder)
+        self._path = folder
         self._mutex = Lock()
         self._drop_counter = DropCounter(folder, epoch)
         self._next_sequence: dict[tuple[Kind, str], int] = {}
@@ -65,22 +82,27 @@ class SpoolWriter:
         self._recounted = time.monotonic()
 
     @classmethod
-    def open(cls, root: Path, *, maximum_bytes: int, segment_bytes: int = 16 << 20) -> SpoolWriter:
+    def open(
+        cls, root: Path, *, maximum_bytes: int, segment_bytes: int = 16 << 20, **options: Any
+    ) -> SpoolWriter:
         """Lock a free writer folder below `root`, or create one, and start a new epoch in it.
 
         1. Lock an unlocked folder, so that two processes never write to the same one.
         2. Store the new epoch durably before the first record: no epoch is ever used twice.
         3. Allocate the drop counter while the disk has room for it.
 
-        `maximum_bytes` bounds this writer's folder; further rows are dropped and counted. Raises OperatorError where
-        `root` cannot be written.
+        `maximum_bytes` bounds this writer's folder, and `maximum_seconds` the age of the oldest row that is not shipped (0: no
+        bound); further rows are dropped and counted. `fsync`, `sync_seconds`: see disk_sync.py. Raises OperatorError where `root`
+        cannot be written.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
             folder, lock = lock_folder(root)
             try:
                 epoch = next_epoch(folder)
-                return cls(folder, lock, epoch, maximum_bytes=maximum_bytes, segment_bytes=segment_bytes)
+                return cls(
+                    folder, lock, epoch, maximum_bytes=maximum_bytes, segment_bytes=segment_bytes, **options
+                )
             except BaseException:
                 os.close(lock)
                 raise
@@ -123,6 +145,8 @@ class SpoolWriter:
                 kept = [True] * len(framed)
             else:
                 kept = [not one or self._write(one) for one in framed]
+            if any(kept):
+                self._sync.written(self._descriptor, self._path)
             for record, end, was_kept in zip(records, ends, kept, strict=True):
                 self._count(record, end, kept=was_kept)
             return kept
@@ -136,11 +160,13 @@ class SpoolWriter:
                 bound=self._bound,
                 appended=dict(self._appended),
                 dropped=dict(self._dropped),
-                last_error=self._last_error,
+                last_error=self._last_error or self._age.last_error or self._sync.last_error,
+                sync_failures=self._sync.failures,
             )
 
     def close(self) -> None:
         """Unlock the folder. Its records are still shipped."""
+        self._sync.close()
         with self._mutex:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -178,6 +204,9 @@ class SpoolWriter:
                 f"the spool is full ({self._bound} bytes): the shipper is too slow or Kafka is unavailable"
             )
             return False
+        if self._maximum_seconds and self._age.seconds() > self._maximum_seconds:
+            self._last_error = f"the oldest row on the spool waits for more than {self._maximum_seconds:g} s"
+            return False
         failure = self._write_once(buffers, length)
         if failure in _NO_ROOM and self._size:
             try:
@@ -194,6 +223,8 @@ class SpoolWriter:
                 self._open_next()
             written = os.writev(self._descriptor, buffers)
             if written == length:
+                if self._maximum_seconds:
+                    self._age.note(self._number, self._size, self._size + length)
                 self._size += length
                 return None
             failure = errno.ENOSPC
@@ -226,8 +257,11 @@ class SpoolWriter:
         path = self._folder / SegmentId(self.epoch, self._number + 1).filename
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         if self._descriptor >= 0:
+            self._sync.written(self._descriptor, self._path)
             os.close(self._descriptor)
+        self._sync.opened(path)
         self._descriptor = descriptor
+        self._path = path
         self._number += 1
         self._size = 0
         self._recount()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -11,15 +11,16 @@ from deltalake.exceptions import DeltaError
 from shared.stores.lake import Lake
 from shared.stores.lake_errors import raises_dependency_unavailable
 
-# Merges small files: rows are moved, none is added.
-_COMPACTION = "OPTIMIZE"
+# Merging of small files, and setting rows aside: rows are moved, none is added.
+_MOVES = ("OPTIMIZE", "UPDATE")
+_DELETION = "DELETE"
 
 
 @raises_dependency_unavailable
 def outcome_ids_since(lake: Lake, model: str, version: int) -> pa.ChunkedArray | None:
     """The prediction id of each outcome that was added after `version` of the table (-1: of all), repeats included.
 
-    None where the log or the files of that version are no longer kept, or the table was made anew.
+    None where the log or the files of that version are no longer kept, rows were deleted, or the table was made anew.
     """
     location = lake.outcomes(model)
     table = lake.open(location)
@@ -28,7 +29,10 @@ def outcome_ids_since(lake: Lake, model: str, version: int) -> pa.ChunkedArray |
         return None
     if table is not None and table.version() > version:
         try:
-            for before, after in _additions(table, version):
+            operations = _operations(table, version)
+            if _DELETION in operations.values():
+                return None
+            for before, after in _additions(operations, version, table.version()):
                 known = set() if before < 0 else _paths(DeltaTable(location, version=before))
                 ids += _ids_of_other_files(DeltaTable(location, version=after), known)
         except (DeltaError, FileNotFoundError):
@@ -36,13 +40,17 @@ def outcome_ids_since(lake: Lake, model: str, version: int) -> pa.ChunkedArray |
     return pa.chunked_array(ids, pa.string())
 
 
-def _additions(table: DeltaTable, version: int) -> Iterator[tuple[int, int]]:
+def _operations(table: DeltaTable, version: int) -> dict[int, str]:
+    """What made each version after `version`."""
+    changes = table.history(table.version() - version)
+    return {int(entry["version"]): str(entry["operation"]) for entry in changes}
+
+
+def _additions(operations: Mapping[int, str], version: int, newest: int) -> Iterator[tuple[int, int]]:
     """Pairs of versions (before, after) between which rows were added; compactions lie between the pairs."""
-    newest = table.version()
-    operations = {int(entry["version"]): entry["operation"] for entry in table.history(newest - version)}
     before = version
     for each in range(version + 1, newest + 1):
-        if operations.get(each) == _COMPACTION:
+        if operations.get(each) in _MOVES:
             if before < each - 1:
                 yield before, each - 1
             before = each

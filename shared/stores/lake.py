@@ -5,7 +5,8 @@
     dead_letters          one row per record that could not be read or stored
 
 Every predictions table has the columns of PREDICTION_COLUMNS, then one column per feature under the feature's own name, prefixed
-`f_` so that no feature can shadow a column. A tensor feature is a flat list, row-major; the manifest knows its shape.
+`f_` so that no feature can shadow a column, and one more for each further type that the feature had: see `storing_column`. A
+tensor feature is a flat list, row-major; the manifest knows its shape.
 Rows of a model with classes have `label` and `scores` as well, and their outcomes a `label` instead of a `value`. An answer of
 several values or an embedding is in `scores` alone; the outcomes of values are in `values`, by name.
 Of several outcomes of a prediction (a repetition or a correction) the last by (received_at, epoch, sequence) counts.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -26,9 +27,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow import fs
 
+from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import (
     DEAD_LETTERS,
-    FEATURE_PREFIX,
     OUTCOME_COLUMNS,
     OUTCOMES,
     PARTITION,
@@ -45,10 +46,14 @@ from shared.stores.lake_scan import (
     empty_rows,
     files_between,
     greatest,
+    in_stream,
+    join_outcomes,
     latest_outcomes,
     read_time_range,
     shifted,
 )
+from shared.stores.tables.id_hours import hours_of
+from shared.stores.tables.table_handles import TableHandles
 
 # An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
 _CLOCK_SLACK = timedelta(days=1)
@@ -77,6 +82,7 @@ class Lake:
     """The tables below `root` (a folder or an object store URL)."""
 
     root: str
+    _handles: TableHandles = field(default_factory=TableHandles, init=False, repr=False, compare=False)
 
     def predictions(self, model: str) -> str:
         """Location of a model's predictions."""
@@ -91,11 +97,9 @@ class Lake:
         return f"{self.root.rstrip('/')}/{DEAD_LETTERS}"
 
     @raises_dependency_unavailable
-    def open(self, location: str, *, version: int | None = None) -> DeltaTable | None:
-        """The table there, at its newest or the named version; None where nothing was written yet."""
-        if not DeltaTable.is_deltatable(location):
-            return None
-        return DeltaTable(location, version=version)
+    def open(self, location: str) -> DeltaTable | None:
+        """The table there at its newest version; None where nothing was written yet. The handle is shared: do not move it."""
+        return self._handles.newest(location)
 
     @raises_dependency_unavailable
     def models(self) -> list[str]:
@@ -109,20 +113,8 @@ class Lake:
         return sorted(name for name in names if re.fullmatch(MODEL_NAME.strip("^$"), name))
 
     @raises_dependency_unavailable
-    def feature_types(self, model: str) -> dict[str, pa.DataType]:
-        """The types of a model's features in its predictions table, by name; a feature that never had a value is not there."""
-        table = self.open(self.predictions(model))
-        if table is None:
-            return {}
-        return {
-            field.name.removeprefix(FEATURE_PREFIX): field.type
-            for field in pa.schema(table.schema().to_arrow())
-            if field.name.startswith(FEATURE_PREFIX)
-        }
-
-    @raises_dependency_unavailable
     def snapshot(self, model: str) -> LakeSnapshot:
-        """Newest versions of a model's two tables. Files of a version are kept for the sink's retention (7 days at least)."""
+        """Newest versions of a model's two tables. They can be read for HOMEOSTAT_SINK_LOG_HOURS."""
         predictions = self.open(self.predictions(model))
         outcomes = self.open(self.outcomes(model))
         return LakeSnapshot(
@@ -138,18 +130,30 @@ class Lake:
         end: datetime,
         columns: Sequence[str] | None = None,
         table_version: int | None = None,
+        *,
+        features: Sequence[Feature] = (),
+        with_other_types: bool = False,
     ) -> pa.Table:
         """Rows with event time in [start, end), in order of (event_time, writer, epoch, sequence).
 
         `columns`: names as in the lake (features with their prefix); None: all. A feature that never had a value is all null.
+        `features`: added as columns `f_<name>` of their type; values of versions with another type are converted if that loses
+        nothing, else null. `with_other_types` adds OTHER_TYPES: whether a row has such a value.
         `table_version`: as of that version of the table. An empty table where nothing was written yet.
         Raises NotFound for an unknown column or version.
         """
-        table = self._open_at(self.predictions(model), table_version)
+        table = self.open_at(self.predictions(model), table_version)
         if table is None:
-            return empty_rows(PREDICTION_COLUMNS, columns)
+            return empty_rows(PREDICTION_COLUMNS, columns, features, with_other_types)
         return read_time_range(
-            table, "event_time", start, end, columns, order=("event_time", "writer", "epoch", "sequence")
+            table,
+            "event_time",
+            start,
+            end,
+            columns,
+            order=("event_time", "writer", "epoch", "sequence"),
+            features=features,
+            with_other_types=with_other_types,
         )
 
     @raises_dependency_unavailable
@@ -157,7 +161,7 @@ class Lake:
         self, model: str, start: datetime, end: datetime, table_version: int | None = None
     ) -> pa.Table:
         """Every outcome received with observed_at in [start, end), repeats and corrections included, in order of arrival."""
-        table = self._open_at(self.outcomes(model), table_version)
+        table = self.open_at(self.outcomes(model), table_version)
         if table is None:
             return empty_rows(OUTCOME_COLUMNS, None)
         return read_time_range(table, "observed_at", start, end, None, order=ARRIVAL)
@@ -171,58 +175,58 @@ class Lake:
         known_until: datetime | None = None,
         *,
         columns: Sequence[str] | None = None,
+        features: Sequence[Feature] = (),
+        with_other_types: bool = False,
         snapshot: LakeSnapshot | None = None,
         with_outcome: bool = False,
         with_faults: bool = False,
         source: str = VALUE,
+        excluded_senders: Sequence[str] = (),
     ) -> pa.Table:
         """Predictions with event time in [start, end), each with its outcome, in order of (event_time, writer, epoch, sequence).
 
         Adds two columns: `outcome` and `observed_at`; both null where the outcome is not known. Each prediction
         appears once; of several outcomes the last received counts, unless it was observed more than a day before the event.
-        `with_faults` adds two more columns: `is_early` for such an outcome, `is_contradicted` where another one differs from it.
-        `known_until`: only outcomes observed up to and including that time count. `snapshot`: read these versions of the tables.
-        `with_outcome`: leave out predictions without outcome. `source`: the column of the outcomes that `outcome` is read from,
-        which depends on the kind of the model (shared/models/answers.py). `columns` as in read_predictions; prediction_id is
-        always included.
+        `with_faults` adds two more columns: `is_early` for such an outcome; `senders`, null unless another one differs from it.
+        Outcomes of `excluded_senders`, names of API keys, do not count. `known_until`: only outcomes observed up to and including
+        that time count. `snapshot`: read these versions of the tables. `with_outcome`: leave out predictions
+        without outcome. `source`: the column of the outcomes that `outcome` is read from, which depends on the kind of the
+        model (shared/models/answers.py). `columns`, `features` and `with_other_types` as in
+        read_predictions; prediction_id is always included.
         """
         wanted = None if columns is None else list(dict.fromkeys(["prediction_id", "event_time", *columns]))
         seen = snapshot if snapshot is not None else self.snapshot(model)
         if seen.predictions is None:
-            predictions = empty_rows(PREDICTION_COLUMNS, wanted)
+            predictions = empty_rows(PREDICTION_COLUMNS, wanted, features, with_other_types)
         else:
-            predictions = self.read_predictions(model, start, end, wanted, seen.predictions)
-        received = None if seen.outcomes is None else self._open_at(self.outcomes(model), seen.outcomes)
-        latest = latest_outcomes(
-            received, shifted(start, -_CLOCK_SLACK), known_until, order=ARRIVAL, source=source
-        )
-        rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
-        observed_at = latest["observed_at"].take(rows)
-        is_early = pc.fill_null(
-            pc.less(
-                observed_at,
-                pc.subtract(predictions["event_time"], pa.scalar(_CLOCK_SLACK, pa.duration("us"))),
-            ),
-            False,
-        )
-        rows = pc.if_else(is_early, None, rows)
-        joined = (
-            predictions
-            if columns is None or "event_time" in columns
-            else predictions.drop_columns(["event_time"])
-        )
-        joined = joined.append_column("outcome", latest["outcome"].take(rows))
-        joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
-        if with_faults:
-            is_contradicted = pc.fill_null(latest["is_contradicted"].take(rows), False)
-            joined = joined.append_column("is_early", is_early).append_column(
-                "is_contradicted", is_contradicted
+            predictions = self.read_predictions(
+                model,
+                start,
+                end,
+                wanted,
+                seen.predictions,
+                features=features,
+                with_other_types=with_other_types,
             )
+        received = None if seen.outcomes is None else self.open_at(self.outcomes(model), seen.outcomes)
+        since, hours = shifted(start, -_CLOCK_SLACK), hours_of(predictions["prediction_id"])
+        latest = latest_outcomes(
+            received,
+            since,
+            known_until,
+            order=ARRIVAL,
+            source=source,
+            hours=hours,
+            excluded_senders=excluded_senders,
+        )
+        joined = join_outcomes(predictions, latest, slack=_CLOCK_SLACK, with_faults=with_faults)
+        if columns is not None and "event_time" not in columns:
+            joined = joined.drop_columns(["event_time"])
         return joined.filter(pc.is_valid(joined["outcome"])) if with_outcome else joined
 
     @raises_dependency_unavailable
     def watermark(self, model: str) -> datetime | None:
-        """The latest event time among a model's predictions; None where there are none."""
+        """The latest event time of a model's predictions that are not set aside; None where there are none."""
         table = self.open(self.predictions(model))
         # Statistics may be cut to milliseconds: they find the files, the rows give the exact time.
         about = None if table is None else greatest(table, "event_time")
@@ -230,7 +234,7 @@ class Lake:
             return None
         rows = table.to_pyarrow_dataset(
             file_pruning_predicate=files_between("event_time", about, None)
-        ).to_table(columns=["event_time"])
+        ).to_table(columns=["event_time"], filter=in_stream())
         latest: datetime | None = pc.max(rows["event_time"]).as_py()
         return latest
 
@@ -255,7 +259,8 @@ class Lake:
         if table is None or (newest is not None and newest <= after):
             return []
         rows = table.to_pyarrow_dataset().to_table(
-            columns=["generation", "version", "event_time"], filter=pc.field("generation") > after
+            columns=["generation", "version", "event_time"],
+            filter=(pc.field("generation") > after) & in_stream(),
         )
         first = rows.group_by(["generation", "version"]).aggregate([("event_time", "min")]).to_pylist()
         found = [
@@ -270,9 +275,8 @@ class Lake:
         if table is None:
             return pa.chunked_array([], TIMESTAMP)
         dataset = table.to_pyarrow_dataset(file_pruning_predicate=f"{PARTITION} >= '{partition_of(since)}'")
-        condition = (pc.field("generation") == generation) & (
-            pc.field("event_time") >= pa.scalar(since, TIMESTAMP)
-        )
+        since_then = pc.field("event_time") >= pa.scalar(since, TIMESTAMP)
+        condition = (pc.field("generation") == generation) & since_then & in_stream()
         return dataset.to_table(columns=["event_time"], filter=condition).sort_by("event_time")["event_time"]
 
     @raises_dependency_unavailable
@@ -284,9 +288,12 @@ class Lake:
             return empty_rows(PREDICTION_COLUMNS, columns)
         return table.to_pyarrow_dataset().to_table(columns=columns)
 
-    def _open_at(self, location: str, version: int | None) -> DeltaTable | None:
-        if version is None or not DeltaTable.is_deltatable(location):
+    def open_at(self, location: str, version: int | None) -> DeltaTable | None:
+        """The table there at that version (None: the newest); None where there is no table. Raises NotFound."""
+        if version is None or (newest := self._handles.at(location, version) or self.open(location)) is None:
             return self.open(location)
+        if newest.version() == version:
+            return newest
         try:
             return DeltaTable(location, version=version)
         except DeltaError as error:
@@ -294,5 +301,5 @@ class Lake:
             self.open(location)
             raise NotFound(
                 f"version {version} of the table {location} no longer exists: {error}",
-                hint="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_RETENTION_DAYS",
+                hint="read a newer snapshot; the sink keeps old ones for HOMEOSTAT_SINK_LOG_HOURS",
             ) from error

@@ -10,18 +10,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
+    ID_HOUR,
     OUTCOME_COLUMNS,
     OUTCOME_OPTIONAL_COLUMNS,
     PARTITION,
     PREDICTION_OPTIONAL_COLUMNS,
+    SENDER,
+    SET_ASIDE,
     TIMESTAMP,
     VALUE,
+    feature_column,
 )
 from shared.errors import NotFound
+from shared.stores.contradictions import senders_in_contradiction
+from shared.stores.feature_columns import FeatureColumns, feature_columns, has_other_type, read_feature
+from shared.stores.tables.id_hours import IdHours, read_outcomes_of
 
+OTHER_TYPES = "has_other_types"
 _STATISTICS_SLACK = timedelta(seconds=1)
+_SENDERS = pa.list_(pa.string())
 
 
 def read_time_range(
@@ -32,8 +42,14 @@ def read_time_range(
     columns: Sequence[str] | None,
     *,
     order: tuple[str, ...],
+    features: Sequence[Feature] = (),
+    with_other_types: bool = False,
 ) -> pa.Table:
-    """Rows with `time_column` in [start, end), sorted by `order`. Raises NotFound for an unknown column."""
+    """Rows with `time_column` in [start, end), sorted by `order`. Raises NotFound for an unknown column.
+
+    `features` are read as one column each, of their type, whatever columns store them; `with_other_types` adds OTHER_TYPES:
+    whether a row has a value of another type in one of them.
+    """
     dataset = table.to_pyarrow_dataset(file_pruning_predicate=files_between(time_column, start, end))
     known = [name for name in dataset.schema.names if name != PARTITION]
     wanted = known if columns is None else list(columns)
@@ -49,10 +65,25 @@ def read_time_range(
         pc.field(time_column) < pa.scalar(end, TIMESTAMP)
     )
     present = [name for name in wanted if name in known]
-    rows = dataset.to_table(columns=list(dict.fromkeys([*present, *order])), filter=condition)
+    stored = [feature_columns(dataset.schema, feature) for feature in features]
+    read = [*present, *order, *(name for columns_of in stored for name in columns_of.stored)]
+    rows = dataset.to_table(columns=list(dict.fromkeys(read)), filter=condition)
     for name in absent:
         rows = rows.append_column(_absent(name), pa.nulls(rows.num_rows, _absent(name).type))
-    return rows.sort_by(ascending(order)).select(wanted)
+    rows = rows.sort_by(ascending(order))
+    found = rows.select(wanted)
+    for columns_of in stored:
+        found = found.append_column(columns_of.name, read_feature(rows, columns_of))
+    if with_other_types:
+        found = found.append_column(OTHER_TYPES, _any_other_type(rows, stored))
+    return found
+
+
+def _any_other_type(rows: pa.Table, stored: Sequence[FeatureColumns]) -> pa.ChunkedArray:
+    found = pa.chunked_array([pa.repeat(False, rows.num_rows)])
+    for columns_of in stored:
+        found = pc.or_(found, has_other_type(rows, columns_of))
+    return found
 
 
 def latest_outcomes(
@@ -62,58 +93,94 @@ def latest_outcomes(
     *,
     order: tuple[str, ...],
     source: str = VALUE,
+    hours: IdHours | None = None,
+    excluded_senders: Sequence[str] = (),
 ) -> pa.Table:
-    """The last outcome of each prediction by `order`, among those observed in [since, known_until].
+    """The last outcome of each prediction by `order`, among those observed in [since, known_until] and not of `excluded_senders`.
 
-    The columns are prediction_id, outcome (the column `source`: see shared/models/answers.py), observed_at, and
-    is_contradicted: whether another one of the same prediction differs from it.
+    `hours`: outcomes of predictions with ids of other hours may be left out.
+
+    The columns are prediction_id, outcome (the column `source`: see shared/models/answers.py), observed_at, and `senders`: null,
+    or who sent the outcomes of the prediction where they are not all the same.
     """
     columns = ["prediction_id", source, "observed_at"]
     names = ["prediction_id", "outcome", "observed_at"]
     if table is None:
         schema = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_OPTIONAL_COLUMNS])
         found = empty_rows(schema, columns).rename_columns(names)
-        return found.append_column("is_contradicted", pa.array([], pa.bool_()))
+        return found.append_column("senders", pa.array([], _SENDERS))
     condition = pc.field("observed_at") >= pa.scalar(since, TIMESTAMP)
     if known_until is not None:
         condition &= pc.field("observed_at") <= pa.scalar(known_until, TIMESTAMP)
-    dataset = table.to_pyarrow_dataset(
-        file_pruning_predicate=files_between("observed_at", since, known_until)
-    )
-    present = [name for name in columns if name in dataset.schema.names]
-    received = dataset.to_table(columns=list(dict.fromkeys([*present, *order])), filter=condition)
-    if source not in present:
-        received = received.append_column(
-            source, pa.nulls(received.num_rows, OUTCOME_OPTIONAL_COLUMNS.field(source).type)
-        )
+    files = files_between("observed_at", since, known_until)
+    stored = [field.name for field in table.schema().fields]
+    wanted = list(dict.fromkeys([*columns, SENDER, *order]))
+    present = [name for name in wanted if name in stored]
+    if hours is not None and ID_HOUR in stored:
+        received = read_outcomes_of(table, hours, condition, present, files)
+    else:
+        dataset = table.to_pyarrow_dataset(file_pruning_predicate=files)
+        received = dataset.to_table(columns=present, filter=condition)
+    for name in wanted:
+        if name not in present:
+            kind = OUTCOME_OPTIONAL_COLUMNS.field(name).type
+            received = received.append_column(name, pa.nulls(received.num_rows, kind))
+    if excluded_senders:
+        is_excluded = pc.is_in(received[SENDER], value_set=pa.array(excluded_senders, pa.string()))
+        received = received.filter(pc.invert(is_excluded))
     received = received.sort_by(ascending(order))
     received = received.append_column("row", pa.array(range(received.num_rows), pa.int64()))
     last = received.group_by("prediction_id").aggregate([("row", "max"), ("row", "count")])
     repeated = last.filter(pc.greater(last["row_count"], 1))["prediction_id"]
-    contradicted = pa.array(_contradicted(received, repeated, source), pa.string())
+    contradicted = senders_in_contradiction(received, repeated, source)
     found = received.select(columns).rename_columns(names).take(last["row_max"])
-    return found.append_column("is_contradicted", pc.is_in(found["prediction_id"], value_set=contradicted))
+    places = pc.index_in(found["prediction_id"], value_set=pa.array(contradicted, pa.string()))
+    return found.append_column("senders", pa.array(contradicted.values(), _SENDERS).take(places))
 
 
-def _contradicted(received: pa.Table, repeated: pa.ChunkedArray, source: str) -> list[str]:
-    """Those of the `repeated` predictions whose outcomes are not all the same. Repeats are few, and values may be maps."""
-    rows = received.filter(pc.is_in(received["prediction_id"], value_set=repeated.combine_chunks()))
-    seen: dict[str, object] = {}
-    found: dict[str, None] = {}
-    for prediction_id, value in zip(rows["prediction_id"].to_pylist(), rows[source].to_pylist(), strict=True):
-        if seen.setdefault(prediction_id, value) != value:
-            found[prediction_id] = None
-    return list(found)
+def join_outcomes(
+    predictions: pa.Table, latest: pa.Table, *, slack: timedelta, with_faults: bool
+) -> pa.Table:
+    """Predictions with `outcome` and `observed_at` from the table of latest_outcomes.
+
+    An outcome observed more than `slack` before the event does not count. `with_faults` adds `is_early`, for such an outcome,
+    and `senders`.
+    """
+    rows = pc.index_in(predictions["prediction_id"], value_set=latest["prediction_id"])
+    earliest = pc.subtract(predictions["event_time"], pa.scalar(slack, pa.duration("us")))
+    is_early = pc.fill_null(pc.less(latest["observed_at"].take(rows), earliest), False)
+    rows = pc.if_else(is_early, None, rows)
+    joined = predictions.append_column("outcome", latest["outcome"].take(rows))
+    joined = joined.append_column("observed_at", latest["observed_at"].take(rows))
+    if not with_faults:
+        return joined
+    joined = joined.append_column("is_early", is_early)
+    return joined.append_column("senders", latest["senders"].take(rows))
 
 
 def greatest(table: DeltaTable, column: str) -> Any:
     """The greatest value of a column by the statistics of the table's files; None where no file has any.
 
-    Statistics of timestamps may be cut to milliseconds.
+    Rows that are set aside do not count. Statistics of timestamps may be cut to milliseconds.
     """
     statistics = pa.table(table.get_add_actions(flatten=True))
-    name = f"max.{column}"
-    return pc.max(statistics[name]).as_py() if name in statistics.column_names else None
+    name, partition = f"max.{column}", f"partition.{PARTITION}"
+    if name not in statistics.column_names:
+        return None
+    values = statistics[name]
+    if partition in statistics.column_names:
+        values = values.filter(pc.not_equal(statistics[partition].cast(pa.string()), SET_ASIDE))
+    return pc.max(values).as_py()
+
+
+def has_column(table: DeltaTable, column: str) -> bool:
+    """Whether a row of the table was ever written with that column."""
+    return any(field.name == column for field in table.schema().fields)
+
+
+def in_stream() -> pc.Expression:
+    """A filter that leaves out rows which are set aside."""
+    return pc.field(PARTITION) != SET_ASIDE
 
 
 def files_between(time_column: str, start: datetime, end: datetime | None) -> str:
@@ -141,11 +208,17 @@ def ascending(columns: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(column, "ascending") for column in columns]
 
 
-def empty_rows(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Table:
+def empty_rows(
+    schema: pa.Schema,
+    columns: Sequence[str] | None,
+    features: Sequence[Feature] = (),
+    with_other_types: bool = False,
+) -> pa.Table:
     """A table without rows. Features are not known before the first row, so a requested feature becomes a null column."""
-    if columns is None:
-        return schema.empty_table()
-    fields = [schema.field(name) if name in schema.names else _absent(name) for name in columns]
+    wanted = schema.names if columns is None else columns
+    fields = [schema.field(name) if name in schema.names else _absent(name) for name in wanted]
+    fields += [_absent(feature_column(feature.name)) for feature in features]
+    fields += [pa.field(OTHER_TYPES, pa.bool_())] if with_other_types else []
     return pa.schema(fields).empty_table()
 
 

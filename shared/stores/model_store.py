@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from shared.contracts.loop_spec import MODEL_NAME
 from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
-from shared.contracts.release import Release
+from shared.contracts.release import Release, Slot, slots
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.release_signature import (
@@ -56,9 +56,9 @@ class ModelStore:
     def __init__(self, store: ObjectStore, keys: Keys | None) -> None:
         self._objects = objects_of(store)
         self._keys = keys
-        self._verified: dict[
-            str, str
-        ] = {}  # digest of each model's entry that was verified last: it is read often
+        # By model, the digest of the newest entry and what its log says is served: it is read often, and an entry is never
+        # changed. Each entry names the one before it, so another log has another digest here.
+        self._slots: dict[str, tuple[str, dict[Slot, Release]]] = {}
 
     def models(self) -> list[str]:
         """Models that have a release log, in alphabetical order; also those whose log cannot be read."""
@@ -109,10 +109,33 @@ class ModelStore:
         found = map(_RELEASE.fullmatch, self._objects.files(f"{model}/releases"))
         return max((int(name[1]) for name in found if name is not None), default=0)
 
-    def latest_release(self, model: str) -> Release | None:
-        """The newest release; None without one."""
-        generation = self.latest_generation(model)
-        return self.release(model, generation) if generation else None
+    def live_release(self, model: str) -> Release | None:
+        """The release whose version answers requests; None without one."""
+        return self.slots(model).get("live")
+
+    def slots(self, model: str) -> dict[Slot, Release]:
+        """The release of each slot that is served. Raises IntegrityError, DependencyUnavailable.
+
+        Reads the newest entry, and those before it back to the live one if it has changed.
+        """
+        newest = self.latest_generation(model)
+        if not newest:
+            return {}
+        raw = self._entry(model, newest)
+        digest = entry_digest(raw)
+        known = self._slots.get(model)
+        if known is None or known[0] != digest:
+            known = self._slots[model] = (digest, self._read_slots(raw, model, newest))
+        return dict(known[1])
+
+    def _read_slots(self, raw: bytes, model: str, newest: int) -> dict[Slot, Release]:
+        found = [self._release_of(raw, model, newest)]
+        while found[-1].slot != "live":
+            before = found[-1].generation - 1
+            raw = self._entry(model, before)
+            self._check_order(found[-1], entry_digest(raw))
+            found.append(self._release_of(raw, model, before))
+        return slots(reversed(found))
 
     def release(self, model: str, generation: int) -> Release:
         """One entry of the log. Raises NotFound, IntegrityError, DependencyUnavailable."""
@@ -135,7 +158,7 @@ class ModelStore:
                 f"release {generation} of {model} names no version: {release.version[:80]!r}",
                 hint=RELEASE_LOG_HINT,
             )
-        self._verify(release, raw)
+        self._verify(release)
         return release
 
     def releases(self, model: str) -> list[Release]:
@@ -144,11 +167,7 @@ class ModelStore:
         for number in range(1, self.latest_generation(model) + 1):
             raw = self._entry(model, number)
             release = self._release_of(raw, model, number)
-            if self._keys is not None and release.previous_entry != digest:
-                raise IntegrityError(
-                    f"release {number} of {model} does not follow release {number - 1}: the log was changed",
-                    hint=RELEASE_LOG_HINT,
-                )
+            self._check_order(release, digest)
             found.append(release)
             digest = entry_digest(raw)
         return found
@@ -182,15 +201,20 @@ class ModelStore:
             )
         return release
 
+    def _check_order(self, release: Release, digest_before: str) -> None:
+        if self._keys is not None and release.previous_entry != digest_before:
+            number = release.generation
+            raise IntegrityError(
+                f"release {number} of {release.model} does not follow release {number - 1}: the log was changed",
+                hint=RELEASE_LOG_HINT,
+            )
+
     def _entry(self, model: str, generation: int) -> bytes:
         return self._read(_release_path(model, generation), _MAX_RELEASE_BYTES)
 
-    def _verify(self, release: Release, raw: bytes) -> None:
-        digest = entry_digest(raw)
-        if self._keys is None or self._verified.get(release.model) == digest:
-            return
-        verify_release(release, self._keys)
-        self._verified[release.model] = digest
+    def _verify(self, release: Release) -> None:
+        if self._keys is not None:
+            verify_release(release, self._keys)
 
     def _has_log(self, model: str) -> bool:
         try:

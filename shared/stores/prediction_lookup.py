@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 
-from shared.contracts.lake_schema import LABEL, PARTITION, VALUE, VALUES
+from shared.contracts.lake_schema import ID_HOUR, LABEL, PARTITION, TIMESTAMP, VALUE, VALUES
 from shared.errors import DependencyUnavailable
+from shared.stores.feature_columns import as_one_feature
 from shared.stores.lake import ARRIVAL, Lake
 from shared.stores.lake_errors import raises_dependency_unavailable
-from shared.stores.lake_scan import ascending
+from shared.stores.lake_scan import ascending, files_between, has_column
+from shared.stores.tables.id_hours import hours_of, read_outcomes_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def _find_in(lake: Lake, model: str, prediction_id: str) -> dict[str, Any] | Non
     table = lake.open(lake.predictions(model))
     if table is None:
         return None
-    found = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
+    found = _rows_of(table, prediction_id)
     if found.num_rows == 0:
         return None
     row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
@@ -59,10 +63,25 @@ def _find_in(lake: Lake, model: str, prediction_id: str) -> dict[str, Any] | Non
     value = next(values, None)
     return {
         "model": model,
-        **row,
+        **as_one_feature(row),
         "outcome": dict(value) if isinstance(value, list) else value,
         "observed_at": outcome.get("observed_at"),
     }
+
+
+def _rows_of(table: DeltaTable, prediction_id: str) -> pa.Table:
+    """The prediction's row. Files and row groups of the hour in its id are read first: any other answers took very long."""
+    condition = pc.field("prediction_id") == prediction_id
+    hours = hours_of(pa.chunked_array([[prediction_id]]))
+    if hours is not None:
+        start, end = hours.answered()
+        answered = pc.field("answered_at")
+        then = (answered >= pa.scalar(start, TIMESTAMP)) & (answered < pa.scalar(end, TIMESTAMP))
+        near = table.to_pyarrow_dataset(file_pruning_predicate=files_between("answered_at", start, end))
+        found = near.to_table(filter=condition & then)
+        if found.num_rows:
+            return found
+    return table.to_pyarrow_dataset().to_table(filter=condition)
 
 
 @raises_dependency_unavailable
@@ -86,6 +105,11 @@ def _latest_outcome(lake: Lake, model: str, prediction_id: str) -> dict[str, Any
     table = lake.open(lake.outcomes(model))
     if table is None:
         return {}
-    received = table.to_pyarrow_dataset().to_table(filter=pc.field("prediction_id") == prediction_id)
+    condition = pc.field("prediction_id") == prediction_id
+    hours = hours_of(pa.chunked_array([[prediction_id]]))
+    if hours is None or not has_column(table, ID_HOUR):
+        received = table.to_pyarrow_dataset().to_table(filter=condition)
+    else:
+        received = read_outcomes_of(table, hours, condition)
     rows: list[dict[str, Any]] = received.sort_by(ascending(ARRIVAL)).to_pylist()
     return rows[-1] if rows else {}

@@ -27,6 +27,12 @@ def client_tls(environment: Mapping[str, str] = os.environ) -> ClientTls:
     )
 
 
+def ca_text(environment: Mapping[str, str] = os.environ) -> str:
+    """The CA certificates (PEM) that our clients trust; empty for those of the system. Raises OperatorError."""
+    path = _path(environment, CA)
+    return PemFile(path, CA).read() if path else ""
+
+
 def listener_scheme(environment: Mapping[str, str] = os.environ) -> str:
     """`https` if services that are started with this environment have a certificate, else `http`."""
     return "https" if environment.get(CERTIFICATE) else "http"

@@ -35,6 +35,6 @@ class TlsSettings(BaseSettings):
     )
     client_certificate: Path | None = Field(
         None,
-        description="Certificate (PEM) to present to services that require one of their clients.",
+        description="Certificate (PEM) to present to services that require client certificates.",
     )
     client_key: Path | None = Field(None, description="Private key of the client certificate (PEM).")

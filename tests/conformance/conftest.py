@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.toy_model import ToyStore
+from tests.unit.services.drift.estimators import equal_references_are_fitted_once
+
+__all__ = ["equal_references_are_fitted_once"]
 
 
 @pytest.fixture

@@ -79,6 +79,15 @@ def missing(read: Any, place: str = "") -> Iterator[str]:
             yield from missing(getattr(read, name), f"{place}.{name}")
 
 
+# Left out of a response where they say nothing: a live entry, a score of all rows, a loop.yaml without metrics.
+LEFT_OUT = {
+    "/models/toy/releases.releases.slot",
+    "/models/toy/releases.releases.share",
+    "/verdicts.verdicts.scores.slice",
+    "/verdicts.verdicts.metrics",
+}
+
+
 @pytest.mark.parametrize(("make", "paths"), READ, ids=[make.__name__ for make, _ in READ])
 def test_responses_have_every_field_that_the_console_reads(
     make: Callable[[Path], Target], paths: Mapping[str, type[Response]], tmp_path: Path
@@ -86,7 +95,7 @@ def test_responses_have_every_field_that_the_console_reads(
     app = make(tmp_path).app
     for path, response in paths.items():
         read = response.parse(get(app, path))
-        assert set(missing(read, path)) == set()
+        assert set(missing(read, path)) - LEFT_OUT == set()
         # Nothing would be missing in an empty list.
         lists = [value for _, value in read if isinstance(value, tuple)]
         assert any(lists), path

@@ -48,7 +48,7 @@ def test_number_beyond_float16_is_refused_and_the_old_version_stays(toys: ToySto
     toys.put_and_release(0.5)
     server = InferenceServer(toys, precision="fp16")
     toys.put_and_release(70000.0)
-    server.watcher.poll()
+    server.poller.poll()
     problem = str(model_of(server)["last_error"])
     assert "in fp16 reference row 0 is answered with 65504, in float32 with 70000" in problem
     assert "beyond 0.01" in problem

@@ -60,8 +60,10 @@ def test_hostile_texts_get_the_score_of_the_original(
     deployed = DeployedModel(tmp_path / "model.onnx", loop)
     np.testing.assert_allclose(deployed.score(table), expected, atol=1e-6)
 
-    release: Any = SimpleNamespace(model="m", version="0" * 64, generation=1)
-    manifest: Any = SimpleNamespace(features=loop.features, prediction=loop.prediction, matrix=loop.matrix)
+    release: Any = SimpleNamespace(model="m", version="0" * 64, generation=1, slot="live")
+    manifest: Any = SimpleNamespace(
+        features=loop.features, prediction=loop.prediction, matrix=loop.matrix, loop=loop
+    )
     runtime = ServerModel((tmp_path / "model.onnx").read_bytes(), device=CPU, threads=1)
     served = Servable(release, manifest, runtime, loaded_at=datetime.now(UTC))
     batch = served.schema.batch([{"review": text} for text in HOSTILE])

@@ -86,7 +86,15 @@ def inference(failing: Any) -> Iterator[Server]:
     # Every POST reads the length of the queue.
     predictor: Any = SimpleNamespace(queue=SimpleNamespace(waiting=0))
     app = assemble(
-        settings, failing, failing, predictor, failing, metrics, failing, known_models=lambda: frozenset()
+        settings,
+        failing,
+        failing,
+        predictor,
+        failing,
+        failing,
+        metrics,
+        failing,
+        known_models=lambda: frozenset(),
     )
     yield Server(in_memory(app), "/status", "/predict", checks_hosts=False)
 
@@ -94,7 +102,7 @@ def inference(failing: Any) -> Iterator[Server]:
 def drift(failing: Any) -> Iterator[Server]:
     now = datetime.now(UTC)
     dependencies = DriftDependencies(
-        failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS, Everyone()
+        failing, failing, failing, failing, CollectorRegistry(), Event(), now, lambda: now, HOSTS, Everyone()
     )
     yield Server(in_memory(make_drift(dependencies)), "/verdicts", "/models/toy/evaluations")
 
@@ -113,6 +121,8 @@ def retraining(failing: Any) -> Iterator[Server]:
         Everyone(),
         LIMIT,
         failing,
+        failing,
+        failing,
     )
     yield Server(in_memory(make_retraining(dependencies, failing)), "/decisions", "/models/toy/rollback")
 
@@ -122,6 +132,7 @@ def console(failing: Any) -> Iterator[Server]:
 
     app = make_console(
         ConsoleDependencies(
+            failing,
             failing,
             failing,
             failing,

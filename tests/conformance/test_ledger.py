@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,9 +22,11 @@ from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Decide, Ledger, run_id_of
 from services.retraining.ledger.records import Project, Recorded
 from services.retraining.ledger.tables import metadata
+from services.retraining.ledger.watches import Watch
 from services.retraining.policy.attention import Issue
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
 from services.retraining.run_states import State
+from services.retraining.watch.blocks import Block
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
@@ -37,12 +40,29 @@ OWNER = Project(MODEL, "/project", SPEC, "v1")
 RETRAIN = Decision("retrain", "request", "requested", START)
 
 
+@pytest.fixture(scope="module")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger, which each test copies: ten migrations take longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "ledger.sqlite"
+    open_engine(f"sqlite:///{path}").dispose()
+    return path
+
+
+@pytest.fixture(scope="module")
+def migrated_database(postgres: Postgres) -> str:
+    """As `migrated_file`; the name of a database."""
+    url = postgres.new_database()
+    open_engine(url).dispose()
+    return url.rpartition("/")[2]
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+        copied = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path)
+        return f"sqlite:///{copied}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
+    return server.new_database(request.getfixturevalue("migrated_database"))
 
 
 @pytest.fixture
@@ -185,7 +205,7 @@ def test_time_in_each_state_is_recorded(ledger: Ledger) -> None:
 
 
 def counts(ledger: Ledger) -> list[bool]:
-    return [run.counts for run in ledger.past_runs(MODEL)]
+    return [run.counts for run in ledger.past(MODEL)[0]]
 
 
 def test_budget_is_returned_only_without_training(ledger: Ledger) -> None:
@@ -370,6 +390,15 @@ def test_verdict_after_a_decided_alert_is_recorded(ledger: Ledger) -> None:
     assert len(ledger.runs()) == 2
 
 
+def test_verdict_that_comes_after_a_promotion_is_no_history_of_the_new_version(ledger: Ledger) -> None:
+    """Its outcomes were awaited while another version became live; `deliver` records what is served as v1."""
+    late, own = verdict(2, version="v0"), verdict(1)
+    deliver(ledger, Cause.of_verdict(late), Cause.of_verdict(own))
+    assert [past.window_end for past in ledger.past(MODEL, "v1")[1]] == [own.window_end]
+    assert ledger.verdict_log.newest(MODEL, "v1") == {"performance": own}
+    assert ledger.first_window(MODEL, "v0") == late.window_start
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_alert_never_joins_a_verdict_of_another_model(ledger: Ledger, known: bool) -> None:
     theirs = Cause.of_verdict(verdict(1, model="other"))
@@ -499,6 +528,44 @@ def test_drift_follows_the_run_it_waited_for(ledger: Ledger) -> None:
     walk(ledger, "run-gone", "snapshotting", "abandoned")
     deliver(ledger, Cause.of_verdict(verdict(7)), decide=wait("cooling_down"))
     assert issues(ledger) == ["refused", "drift", "", "", "", ""]
+
+
+def watch_of(run_id: str, generation: int = 2) -> Watch:
+    return Watch(MODEL, generation, "b", "a", generation - 1, "promotion", run_id, "rmse", 0.5, NOW)
+
+
+def test_drift_is_an_issue_again_once_its_version_is_taken_back(ledger: Ledger) -> None:
+    deliver(ledger, Cause.of_verdict(verdict(1)))
+    deliver(ledger, Cause.of_verdict(verdict(2)), decide=wait("cooling_down"))
+    run_id = run_id_of(verdict(1).verdict_id)
+    walk(ledger, run_id, *PROVEN, "promoting", "promoted")
+    ledger.watches.begin(watch_of(run_id))
+    assert issues(ledger) == ["", ""]
+    end = {"reason_code": "worse", "reason": "worse", "now": NOW}
+    ledger.watches.change_state(watch_of(run_id), "rolled_back", **end)  # type: ignore[arg-type]
+    assert issues(ledger) == ["drift", "drift"]
+
+
+def test_a_watch_is_stored_once_and_ends_once(ledger: Ledger) -> None:
+    one = watch_of("run-1")
+    ledger.watches.begin(one)
+    ledger.watches.begin(replace(one, former="c"))
+    blocks = [Block(NOW, NOW + timedelta(hours=hour), 30, 0.1 + 0.2, 1 / 3) for hour in (1, 2)]
+    first = ledger.watches.set_rows(one, NOW, NOW + timedelta(days=7))
+    assert ledger.watches.set_rows(one, NOW + timedelta(days=1), NOW) == first
+    grown = ledger.watches.add_blocks(first, blocks)
+    # Another process measured the same rows: its blocks do not count twice.
+    assert ledger.watches.add_blocks(first, blocks) == grown
+    assert grown == replace(one, rows_from=NOW, rows_until=NOW + timedelta(days=7), blocks=tuple(blocks))
+    assert ledger.watches.open_of(MODEL) == [grown]
+    kept, is_new = ledger.watches.change_state(grown, "kept", reason_code="a", reason="b", now=NOW)
+    assert (kept.state, kept.ended_at, is_new) == ("kept", NOW, True)
+    for old in (grown, kept):
+        again, is_new = ledger.watches.change_state(old, "worse", reason_code="c", reason="d", now=NOW)
+        assert (again, is_new) == (kept, False)
+    assert ledger.watches.add_blocks(grown, blocks) == kept
+    assert ledger.watches.open_of(MODEL) == []
+    assert ledger.watches.newest() == [kept]
 
 
 def groups(ledger: Ledger, model: str = "") -> dict[tuple[str, str], int]:
@@ -645,6 +712,11 @@ def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
         connection.execute(text("ALTER TABLE run DROP COLUMN step_starts"))
         connection.execute(text("DROP TABLE project_folder"))
         connection.execute(text("DROP TABLE revision"))
+        connection.execute(text("DROP TABLE watch"))
+        connection.execute(text("DROP TABLE phase"))
+        connection.execute(text("DROP TABLE leader_lease"))
+        connection.execute(text("DROP TABLE first_comparison"))
+        connection.execute(text("ALTER TABLE release DROP COLUMN note"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0101'"))
     upgraded = open_engine(engine.url.render_as_string(hide_password=False))
     try:
@@ -668,6 +740,11 @@ def test_migration_names_detectors(
     with engine.begin() as connection:
         connection.execute(text("UPDATE cause SET verdict = :body"), {"body": old})
         connection.execute(text("DROP TABLE revision"))
+        connection.execute(text("DROP TABLE watch"))
+        connection.execute(text("DROP TABLE phase"))
+        connection.execute(text("DROP TABLE leader_lease"))
+        connection.execute(text("DROP TABLE first_comparison"))
+        connection.execute(text("ALTER TABLE release DROP COLUMN note"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0104'"))
     upgraded = open_engine(engine.url.render_as_string(hide_password=False))
     try:
@@ -748,6 +825,18 @@ def test_faulty_inputs_are_one_issue(ledger: Ledger) -> None:
     [group] = ledger.unacknowledged()
     assert (group["issue"], group["count"]) == ("data_fault", 1)
     assert group["newest_key"] == verdict(1, state="data_fault", detector="inputs").verdict_id
+    assert len(ledger.faulty_windows(MODEL)) == 1
+
+
+def test_contradicting_outcomes_are_an_issue_of_their_own(ledger: Ledger) -> None:
+    """The inputs of the window are sound: no other decision asks a person to look."""
+    nothing = Decision("wait", "bad_data", "the data is faulty")
+    sound = verdict(1, state="ok", detector="inputs")
+    poisoned = verdict(1, state="data_fault", detector="performance")
+    for received in (sound, poisoned):
+        deliver(ledger, Cause.of_verdict(received), decide=lambda *_: nothing)
+    [group] = ledger.unacknowledged()
+    assert (group["issue"], group["newest_key"]) == ("data_fault", poisoned.verdict_id)
     assert len(ledger.faulty_windows(MODEL)) == 1
 
 

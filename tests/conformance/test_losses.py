@@ -19,7 +19,8 @@ from services.drift.evaluation.performance import measure_loss
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.windows import Span
 from services.retraining.rollout import baseline_comparison
-from services.retraining.rollout.baseline_comparison import FirstVersion, compare_with_first
+from services.retraining.rollout.baseline_comparison import compare_with_first
+from services.retraining.rollout.stored_model import StoredModel
 from services.retraining.runs import evaluation
 from services.retraining.runs.data_snapshot import pin_lake, take_snapshot
 from services.retraining.runs.workspace import RunFolder
@@ -42,6 +43,8 @@ OUTCOMES = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0] * 10)
 class ColumnModel:
     """A model whose score is the feature x."""
 
+    memory_bytes = 1 << 20
+
     def __init__(self, _: Path, spec: LoopSpec) -> None:
         self.spec = spec
 
@@ -63,7 +66,9 @@ def open_column_model(path: Path, spec: LoopSpec, _: str) -> Any:
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
-def test_monitor_and_gate_compute_the_same_loss(metric: MetricName) -> None:
+def test_monitor_and_gate_compute_the_same_loss(metric: MetricName, tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        (tmp_path / name).touch()
     kind = "probability" if metric in ("log_loss", "brier") else "value"
     spec = loop(metric={"name": metric}, prediction={"kind": kind})
     start = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,9 +86,9 @@ def test_monitor_and_gate_compute_the_same_loss(metric: MetricName) -> None:
         spec,
         rows,
         version="new",
-        challenger=Path("new"),
+        challenger=tmp_path / "new",
         champion_version="old",
-        champion=Path("old"),
+        champion=tmp_path / "old",
         champion_spec=spec,
         calls=1,
         open_model=open_column_model,
@@ -119,7 +124,7 @@ def losses(
         open_model=open_in_process,
     )
     verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=end, generation=1)
-    first = FirstVersion("0" * 64, older_spec, OnnxModel(older, older_spec))
+    first = StoredModel("0" * 64, older_spec, OnnxModel(older, older_spec))
     compared = compare_with_first(lake, first, spec, verdict, max_rows=1000)
     assert monitored is not None
     assert compared is not None
@@ -193,7 +198,7 @@ def test_versions_with_other_names_are_not_compared(tmp_path: Path) -> None:
         open_model=open_in_process,
     )
     assert (gate.gain, gate.champion_loss) == (None, None)
-    first = FirstVersion("0" * 64, before, OnnxModel(path, before))
+    first = StoredModel("0" * 64, before, OnnxModel(path, before))
     verdict: Any = SimpleNamespace(model=spec.model, window_start=START, window_end=START, generation=1)
     with pytest.raises(
         UnservableModel, match="are of kind values, those of the served one of kind values of other names"

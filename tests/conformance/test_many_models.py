@@ -99,7 +99,7 @@ def test_release_of_an_unloaded_model_is_loaded_checked_and_answers(tmp_path: Pa
         store.put_and_release(float(number), model=name_of(number))
     server = serve(store)
     store.put_and_release(70.0, model=name_of(7))
-    server.watcher.poll()
+    server.poller.poll()
     answer = server.predict(ROW, model=name_of(7)).json()
     assert (answer["generation"], answer["predictions"][0]["score"]) == (2, 70.0)
 
@@ -108,7 +108,7 @@ def test_release_of_an_unloaded_model_is_loaded_checked_and_answers(tmp_path: Pa
         server.predict(ROW, model=name_of(number))
     assert name_of(7) not in loaded(server)
     store.put_and_release(71.0, model=name_of(7), raw=b"no model")
-    server.watcher.poll()
+    server.poller.poll()
     answer = server.predict(ROW, model=name_of(7)).json()
     assert (answer["generation"], answer["predictions"][0]["score"]) == (2, 70.0)
     [entry] = [one for one in server.ask("GET", "/status.json").json()["models"] if one["name"] == name_of(7)]
@@ -195,7 +195,7 @@ def test_tampered_version_is_not_loaded_on_demand(tmp_path: Path) -> None:
     assert text.startswith(f"Generation 1 of {name_of(5)} is live but not in memory, and cannot be loaded: ")
     # A release that cannot be loaded either is what is said then, and the list of this worker has it.
     store.put_and_release(8.0, model=name_of(5), raw=b"no model")
-    server.watcher.poll()
+    server.poller.poll()
     report = server.ask("GET", "/status.json").json()
     [text] = [message["text"] for message in report["messages"] if name_of(5) in message["text"]]
     assert text.startswith(f"The newest release of {name_of(5)} cannot be loaded: ")
@@ -213,7 +213,7 @@ def test_swap_under_requests_of_the_unloaded_model(tmp_path: Path) -> None:
         async def call(client: Any) -> Any:
             return await client.post("/predict", json={"model": name_of(5), "rows": [ROW]})
 
-        poll = threading.Thread(target=server.watcher.poll)
+        poll = threading.Thread(target=server.poller.poll)
         poll.start()
         answers = [await call(client) for client in [await server.client()] for _ in range(20)]
         await asyncio.to_thread(poll.join)
@@ -226,3 +226,20 @@ def test_swap_under_requests_of_the_unloaded_model(tmp_path: Path) -> None:
     assert got == sorted(got)
     assert got[-1] == (2, 50.0)
     eventually(lambda: len(loaded(server)) <= FITTING, "within the bound")
+
+
+def test_canary_answers_while_other_models_come_and_go(store: ToyStore) -> None:
+    model = name_of(5)
+    server = serve(store)
+    challenger = store.put(0.5, model=model).version
+    store.start(challenger, "canary", 1.0, model=model)
+    try:
+        server.poller.poll()
+        for number in range(MODELS):
+            assert server.predict(ROW, model=name_of(number)).status_code == 200
+            assert server.bounded.loaded_bytes() <= server.bounded.bound_bytes
+        assert server.predict(ROW, model=model).json()["version"] == challenger
+        assert server.sample("homeostat_inference_slot_failed", model=model, slot="canary") == 0
+        assert server.predict(ROW, model=model).json()["slot"] == "canary"
+    finally:
+        store.start(challenger, "canary", 0, model=model)

@@ -85,14 +85,16 @@ def deployed(raw: bytes, using: LoopSpec, folder: Path) -> DeployedModel:
 
 
 def served(raw: bytes, using: LoopSpec) -> Servable:
-    release: Any = SimpleNamespace(model="m", version="0" * 64, generation=1)
+    release: Any = SimpleNamespace(model="m", version="0" * 64, generation=1, slot="live")
     return Servable(
         release, manifest(using), ServerModel(raw, device=CPU, threads=1), loaded_at=datetime.now(UTC)
     )
 
 
 def manifest(using: LoopSpec) -> Any:
-    return SimpleNamespace(features=using.features, prediction=using.prediction, matrix=using.matrix)
+    return SimpleNamespace(
+        features=using.features, prediction=using.prediction, matrix=using.matrix, loop=using
+    )
 
 
 MATRIX_FEATURES = [

@@ -74,7 +74,7 @@ def test_metadata_names_the_runtime(tmp_path: Path) -> None:
     server = served(toys, MODEL)
     assert server.ask("GET", "/v2/models/linear").json()["platform"] == "onnxruntime_onnx"
     toys.release(put_linear(toys, ARCHIVE, 2.0).version, model="linear")
-    server.watcher.poll()
+    server.poller.poll()
     assert server.ask("GET", "/v2/models/linear").json()["platform"] == "pytorch_pt2"
     assert server.ask("GET", "/v2/models/linear/config").json()["backend"] == "pytorch"
 
@@ -96,6 +96,6 @@ def test_hostile_archive_leaves_the_live_version(tmp_path: Path) -> None:
         document["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.aten.save.default"
 
     toys.release(put_linear(toys, ARCHIVE, 3.0, raw=archive(change)).version, model="linear")
-    server.watcher.poll()
+    server.poller.poll()
     assert re.search("operator.*save", server.ask("GET", "/status.json").json()["models"][0]["last_error"])
     assert server.predict(ROWS[0]).json()["predictions"][0]["score"] == 3.5

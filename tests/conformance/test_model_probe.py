@@ -201,21 +201,3 @@ def test_one_score_that_is_no_probability_is_refused(
     rare = model(node("Equal", "x third", "rare"), node("Where", "rare two x", "score"))
     with pytest.raises(UnservableModel, match=r"outside \[0, 1\]: row 2 has 2"):
         use(rare, tmp_path)
-
-
-def test_gate_refuses_a_feature_of_another_type_than_the_lake(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(GOOD)
-    holdout = ROWS.set_column(1, "x", pa.array([0] * 100, pa.int64()))
-    result = compare(
-        SPEC,
-        holdout,
-        version="0" * 64,
-        challenger=tmp_path / "model.onnx",
-        champion_version="",
-        champion=None,
-        champion_spec=None,
-        calls=1,
-        open_model=open_in_process,
-    )
-    assert [(check.name, check.passed) for check in result.checks] == [("contract", False)]
-    assert "feature x is of type number (double)" in result.reason

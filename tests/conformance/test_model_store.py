@@ -79,7 +79,7 @@ def test_an_empty_store_is_an_answer(store: ModelStore) -> None:
     assert store.versions("flights") == []
     assert store.releases("flights") == []
     assert store.latest_generation("flights") == 0
-    assert store.latest_release("flights") is None
+    assert store.live_release("flights") is None
 
 
 def test_a_version_comes_back_byte_for_byte(
@@ -144,9 +144,31 @@ def test_the_log_is_read_in_order_and_the_highest_number_counts(store: ModelStor
         store.add_release(release(generation))
     assert [entry.generation for entry in store.releases("flights")] == list(range(1, 13))
     assert store.latest_generation("flights") == 12
-    latest = store.latest_release("flights")
+    latest = store.live_release("flights")
     assert latest is not None
     assert latest == release(12)
+
+
+def test_slots_are_read_from_the_end_of_the_log(store: ModelStore) -> None:
+    def serve(generation: int, slot: str, share: float = 0.1) -> None:
+        reason = "promotion" if slot == "live" else slot if share else "withdrawal"
+        fields = release(generation).model_dump() | {"slot": slot, "reason": reason, "share": share}
+        store.add_release(Release.model_validate(fields))
+
+    def served() -> dict[str, int]:
+        return {slot: entry.generation for slot, entry in store.slots("flights").items()}
+
+    assert served() == {}
+    serve(1, "live", 1)
+    serve(2, "shadow")
+    serve(3, "canary")
+    assert served() == {"live": 1, "shadow": 2, "canary": 3}
+    assert store.live_release("flights") == store.release("flights", 1)
+    serve(4, "shadow", 0)
+    assert served() == {"live": 1, "canary": 3}
+    assert [entry.generation for entry in store.releases("flights")] == [1, 2, 3, 4]
+    serve(5, "live", 1)
+    assert served() == {"live": 5}
 
 
 def test_models_are_those_with_a_release(store: ModelStore, version: tuple[Path, Manifest]) -> None:

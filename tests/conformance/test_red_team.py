@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,6 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from services.drift.monitoring.lake_reader import DeltaLakeReader
-from services.drift.windows import Span
 from services.retraining.bootstrap import build
 from services.retraining.cause import Cause
 from services.retraining.run_states import ENDS
@@ -22,11 +20,12 @@ from shared.access.installation_keys import ALERTMANAGER, key_path, read_key_tex
 from shared.access.key_changes import create_key
 from shared.access.key_file import KeyFile, key_file_path
 from shared.access.scope import Scope
-from shared.contracts.lake_schema import OUTCOME_COLUMNS, partition_of
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, SENDER, partition_of
 from shared.files import write_atomic
 from shared.messaging.record_mac import RecordMac
 from shared.messaging.verdict_attestation import attest
 from shared.models.signed_versions.key_files import record_secrets
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
 from tests.fakes.retraining_installation import MODEL, START, make_installation
 from tests.fakes.retraining_service import wait_for
@@ -43,7 +42,7 @@ def app(tmp_path: Path) -> Iterator[RetrainingApp]:
         automation="suggest",
         retraining={"budget": {"runs": BUDGET_RUNS, "per": "30d"}, "cooldown": "0s"},
     )
-    service = build(installation.settings, SETTINGS)
+    service = build(installation.settings, SETTINGS, open_model=open_in_process)
     client = TestClient(
         service.app,
         base_url="http://127.0.0.1:8003",
@@ -167,7 +166,11 @@ def test_flood_of_drift_cannot_start_more_than_the_budget(app: RetrainingApp) ->
         {"model": MODEL, "reason": "please", "actor": "somebody"},
         {
             "alerts": [
-                {"labels": {"model": MODEL}, "startsAt": "2026-01-16T00:00:00Z", "generatorURL": "somebody"}
+                {
+                    "labels": {"alertname": "Forged", "model": MODEL},
+                    "startsAt": "2026-01-16T00:00:00Z",
+                    "generatorURL": "somebody",
+                }
             ]
         },
     ],
@@ -203,7 +206,7 @@ def test_swapped_version_is_not_released(app: RetrainingApp, file: str) -> None:
 
 
 def poison(app: RetrainingApp, first_day: int, last_day: int, share: float) -> int:
-    """Corrections, as a key with the scope `outcomes` can send: outcomes turned into their opposite. Returns how many."""
+    """Corrections that the key `shop` with the scope `outcomes` sends: outcomes turned into their opposite. Returns how many."""
     lake, start = app.installation.lake, START + timedelta(days=first_day)
     honest = lake.read_joined(MODEL, start, START + timedelta(days=last_day), with_outcome=True)
     chosen = np.random.default_rng(11).random(honest.num_rows) < share
@@ -220,9 +223,14 @@ def poison(app: RetrainingApp, first_day: int, last_day: int, share: float) -> i
         "traceparent": [""] * rows.num_rows,
     }
     table = pa.table({field.name: columns[field.name] for field in OUTCOME_COLUMNS}).cast(OUTCOME_COLUMNS)
+    table = table.append_column(SENDER, pa.array(["shop"] * rows.num_rows))
     month = pa.array([partition_of(time) for time in later])
     write_deltalake(
-        lake.outcomes(MODEL), table.append_column("month", month), partition_by=["month"], mode="append"
+        lake.outcomes(MODEL),
+        table.append_column("month", month),
+        partition_by=["month"],
+        mode="append",
+        schema_mode="merge",
     )
     return int(rows.num_rows)
 
@@ -231,7 +239,7 @@ def poison(app: RetrainingApp, first_day: int, last_day: int, share: float) -> i
 def served_well(tmp_path: Path) -> Iterator[tuple[RetrainingApp, str]]:
     """A month of honest rows and a good champion; versions that pass the gate are released without a person."""
     installation = make_installation(tmp_path, days=30, automation="auto", retraining={"cooldown": "0s"})
-    service = build(installation.settings, SETTINGS)
+    service = build(installation.settings, SETTINGS, open_model=open_in_process)
     headers = installation.headers
     client = TestClient(service.app, base_url="http://127.0.0.1:8003", headers=headers)
     with client:
@@ -247,27 +255,50 @@ def retrained(app: RetrainingApp, champion: str) -> dict[str, Any]:
     return app.wait_for_state(app.service.controller.handle_cause(cause).run_id, *ENDS)
 
 
-def test_poisoned_training_rows_release_nothing(served_well: tuple[RetrainingApp, str]) -> None:
-    """30 % of the outcomes of a week, turned into their opposite: the model trained on them loses on later, honest rows."""
+def test_poisoned_training_rows_are_left_out(served_well: tuple[RetrainingApp, str]) -> None:
+    """30 % of the outcomes of a week, turned into their opposite: nothing is trained on them, and nothing is released."""
     app, champion = served_well
-    assert poison(app, 15, 22, 0.3) > 200
+    corrections = poison(app, 15, 22, 0.3)
+    assert corrections > 200
     run = retrained(app, champion)
     assert run["state"] == "refused"
-    assert run["gate"]["challenger_loss"] > run["gate"]["champion_loss"]
+    snapshot = app.get(f"/runs/{run['run_id']}/why")["snapshot"]
+    assert snapshot["contradicted_train_rows"] == corrections
     assert app.served() == [champion]
 
 
-def test_poisoned_holdout_misleads_the_gate(served_well: tuple[RetrainingApp, str]) -> None:
-    """A limit that docs/security.md states: rows that the gate judges by are believed. Drift counts the contradictions."""
+def test_challenger_is_not_judged_by_a_poisoned_holdout(served_well: tuple[RetrainingApp, str]) -> None:
+    """Without the bound, the gate would believe the outcomes that came last, and release what fits them."""
     app, champion = served_well
-    corrections = poison(app, 23, 30, 0.3)
-    counted: Counter[str] = Counter()
-    reader = DeltaLakeReader(app.installation.lake, lambda _, fault, number: counted.update({fault: number}))
-    week = Span(START + timedelta(days=23), START + timedelta(days=30))
-    reader.rows(MODEL, app.installation.spec, week, generation=1)
-    assert counted["contradicting"] == corrections
+    assert poison(app, 23, 30, 0.3) > 200
     run = retrained(app, champion)
-    assert run["state"] == "promoted"
-    assert run["gate"]["challenger_loss"] < run["gate"]["champion_loss"]
-    # Honest rows would have refused it: outcomes follow sigmoid(2x), and the champion's slope is 2.
-    assert app.served() == [champion, run["version"]]
+    assert run["state"] == "abandoned"
+    assert re.search(
+        r"the holdout cannot be judged: \d+ of \d+ outcomes contradict .*; they were sent by unknown \(\d+\), shop",
+        run["reason"],
+    ), run["reason"]
+    assert app.served() == [champion]
+
+
+def test_poison_of_an_excluded_sender_is_no_poison(served_well: tuple[RetrainingApp, str]) -> None:
+    """Who sent it is known: the project says so, and the next runs train and judge on what the others sent."""
+    app, champion = served_well
+    assert poison(app, 15, 30, 0.3) > 200
+    assert retrained(app, champion)["state"] == "abandoned"
+    clean = app.another_version(1.9, excluded_senders=["shop"])
+    app.deploy(clean)
+    cause = Cause.of_verdict(app.installation.verdict(30, version=clean))
+    run = app.wait_for_state(app.service.controller.handle_cause(cause).run_id, *ENDS)
+    assert run["state"] in ("promoted", "refused"), run["reason"]
+    why = app.get(f"/runs/{run['run_id']}/why")
+    assert why["snapshot"]["contradicted_train_rows"] == 0
+    assert why["snapshot"]["contradictions"] == ""
+
+
+def test_few_poisoned_outcomes_of_the_holdout_release_nothing(served_well: tuple[RetrainingApp, str]) -> None:
+    """As many as the bound lets pass: too few for the gate to prefer what fits them."""
+    app, champion = served_well
+    assert poison(app, 23, 30, 0.05) > 20
+    run = retrained(app, champion)
+    assert run["state"] == "refused", run["reason"]
+    assert app.served() == [champion]

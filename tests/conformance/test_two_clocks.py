@@ -69,11 +69,11 @@ def installed(home: Path, folder: Path, topic: MemoryTopic) -> Installation:
     return Installation(world, topic=topic)
 
 
-@pytest.fixture
-def expected(home: Path, tmp_path: Path) -> list[tuple[Any, ...]]:
+@pytest.fixture(scope="module")
+def expected(home: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
     """What a drift that is never killed concludes."""
     topic = MemoryTopic()
-    installation = installed(home, tmp_path / "undisturbed", topic)
+    installation = installed(home, tmp_path_factory.mktemp("clocks") / "undisturbed", topic)
     judge(installation)
     found = summary(installation.verdicts.latest(None, 1000))
     installation.verdicts.close()

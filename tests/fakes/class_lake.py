@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from services.prediction_log.sink.table_properties import Retention
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS, partition_of
 from shared.contracts.loop_spec import LoopSpec
@@ -75,7 +76,7 @@ def append_records(
 
 def append_batch(location: str, columns: pa.Schema, time_column: str, batch: pa.RecordBatch) -> None:
     """Append to a table as the sink makes it."""
-    writer = TableWriter(location, columns, time_column=time_column, retention=timedelta(days=7))
+    writer = TableWriter(location, columns, time_column=time_column, retention=Retention())
     rows = pa.Table.from_batches([batch])
     month = pa.array([partition_of(moment) for moment in rows[time_column].to_pylist()])
     write_deltalake(

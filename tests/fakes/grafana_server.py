@@ -323,7 +323,7 @@ class FakeGrafana:
         self._check_name(request.body["name"], uid)
         # Everything is replaced; what is not sent falls back to nothing. Secrets alone stay.
         after = self._data_source(request.body) | {"id": before["id"], "version": before["version"] + 1}
-        after["secureJsonFields"] = before["secureJsonFields"]
+        after["secureJsonFields"] = before["secureJsonFields"] | after["secureJsonFields"]
         del self.data_sources[uid]
         self.data_sources[after["uid"]] = after
         return {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
 from prometheus_client import CollectorRegistry
 
 from services.inference.declared_precision import DeclaredForms
+from services.inference.draining_server import Drain
 from services.inference.http.app import InferenceApp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
-from services.inference.models.release_watcher import ReleaseWatcher
+from services.inference.models.release_log_poller import ReleaseLogPoller
 from services.inference.models.servable import Engine, Servable
 from services.inference.models.slot import Slots
 from services.inference.on_demand.bounded_loader import BoundedLoader
@@ -23,13 +25,16 @@ from services.inference.prediction.metrics import CallEstimateMetrics
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
+from services.inference.rollout.rollout import make_rollout
 from services.inference.routes import assemble, make_pool
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import EngineOptions, Engines, open_engine
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
+from services.inference.status.served_models import served_models
 from services.inference.tracing.request_trace import Tracing
 from shared.contracts.prediction_id import PredictionIds
+from shared.personal_data.pseudonyms import Pseudonyms
 from tests.fakes.spool import FakeSpool
 from tests.fakes.toy_model import ToyStore
 from tests.fakes.trial import trial_in_this_process
@@ -52,6 +57,7 @@ class InferenceServer:
     ) -> None:
         self.settings = InferenceSettings(**settings)
         self.spool = FakeSpool()
+        self.drain = Drain(0)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.slots: Slots[Servable] = Slots()
         self.registry = CollectorRegistry()
@@ -77,6 +83,7 @@ class InferenceServer:
             probe_rows=8,
             probe_tolerance=1e-3,
             precision_tolerance=self.settings.precision_tolerance,
+            pseudonyms=Pseudonyms.read(toys.keys.pseudonyms),
         )
         on_demand = OnDemandMetrics(self.registry)
         on_demand.watch(self.slots, metrics.releases, bound_bytes=bound_bytes)
@@ -94,19 +101,7 @@ class InferenceServer:
         load = loader.load if bound_bytes is None else self.bounded.load
         load_live = loader.load if bound_bytes is None else self.bounded.load_live
         self.pool = make_pool(self.settings, self.slots, load_live, on_demand)
-        self.watcher = ReleaseWatcher(
-            toys.store,
-            self.slots,
-            load,
-            metrics=metrics.releases,
-            on_loop=self.on_loop,
-            has_room=None if bound_bytes is None else self.bounded.has_room,
-            only=only,
-            poll_seconds=0.1,
-            retry_seconds=1.0,
-        )
-        metrics.releases.watch_release_log(self.watcher.seconds_since_read)
-        recorder = Recorder(self.spool)
+        recorder = self.recorder = Recorder(self.spool)
         predictor = self.predictor = Predictor(
             recorder,
             IDS,
@@ -117,31 +112,60 @@ class InferenceServer:
             maximum_batch_rows=self.settings.maximum_batch_rows,
             batch_delay_seconds=self.settings.batch_delay_seconds,
         )
+        self.rollout = make_rollout(
+            self.slots,
+            IDS,
+            predictor,
+            toys.store,
+            load,
+            registry=self.registry,
+            versions=metrics.releases,
+            on_loop=self.on_loop,
+            retry_seconds=1.0,
+            load_live=None if bound_bytes is None else self.bounded.load_live,
+        )
+        self.poller = ReleaseLogPoller(
+            toys.store,
+            self.slots,
+            load,
+            metrics=metrics.releases,
+            on_loop=self.on_loop,
+            has_room=None if bound_bytes is None else self.bounded.has_room,
+            only=only,
+            poll_seconds=0.1,
+            retry_seconds=1.0,
+            sides=self.rollout.releases,
+        )
+        metrics.releases.watch_release_log(self.poller.seconds_since_read)
+        metrics.releases.watch_served(partial(served_models, self.slots, self.poller))
         estimates = CallEstimateMetrics(self.registry)
         estimates.watch(self.slots, predictor.is_inline)
         status = Status(
             self.pool,
-            self.watcher,
+            self.poller,
             self.spool,
             metrics,
             on_demand,
             estimates,
             device="cpu",
             device_reason="requested",
+            side_slots=self.rollout.status,
+            drain=self.drain,
         )
         self.app: InferenceApp = assemble(
             self.settings,
             self.pool,
             recorder,
             predictor,
+            self.rollout.canaries,
             IDS,
             metrics,
             status,
-            known_models=self.watcher.known_models,
+            known_models=self.poller.known_models,
             tracing=tracing,
         )
         self.tracing = tracing
-        self.watcher.poll()
+        self.poller.poll()
 
     def on_loop(self, function: Callable[[], T]) -> T:
         """On the loop of `ask` while that runs, from the threads that load; else at once."""

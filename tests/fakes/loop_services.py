@@ -95,6 +95,13 @@ class FakeLoop:
         )
         self.served = {"generation": len(self.releases), "version": VERSIONS[version]}
 
+    def start(self, version: int, slot: str, share: float) -> None:
+        """Add an entry of a canary or shadow; a share of 0 withdraws it."""
+        served = self.served
+        self.release(version, slot if share else "withdrawal")
+        self.releases[-1] |= {"slot": slot, "share": share}
+        self.served = served
+
     def verdict(self, number: int, state: str = "ok", ratio: float = 0.5) -> dict[str, Any]:
         """Add a verdict as the newest; its highest score is `ratio` times its threshold."""
         end = self.now - timedelta(days=100 - number)

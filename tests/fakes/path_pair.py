@@ -36,6 +36,8 @@ class Pair:
         loop = embedding_loop()
         toys.release(put_vectors(toys, loop).version, model=loop.model)
         settings: dict[str, Any] = {"maximum_rows": 50, "maximum_body_bytes": 20_000}
+        # One is idle while the other is asked: on a busy machine for longer than the five seconds of an ordinary server.
+        settings["keep_alive"] = 600
         self.fast = SocketServer(toys, fast=True, **settings)
         self.ordinary = SocketServer(toys, fast=False, **settings)
         self._connections: dict[SocketServer, socket.socket] = {}
@@ -97,6 +99,7 @@ def rows_of(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "id": identity,
             "event_time": record["event_time"] if given else "now",
             **{key: record[key] for key in ("model", "version", "generation", "traceparent")},
+            "key": None if record["keys"] is None else record["keys"][place],
             "score": None if record["scores"] is None else record["scores"][place],
             "columns": {
                 name: values[place].tobytes() if isinstance(values[place], np.ndarray) else values[place]

@@ -42,7 +42,7 @@ class PredictionStream:
             "version": [self.version] * count,
             "generation": [self.generation] * count,
             "event_time": list(times),
-            "answered_at": list(times),
+            "answered_at": list(columns.get("answered_at", times)),  # type: ignore[call-overload]
             "writer": [self.writer] * count,
             "epoch": [self.epoch] * count,
             "sequence": list(range(self.numbers, self.numbers + count)),

@@ -8,6 +8,7 @@ from typing import Any
 from services.retraining.bootstrap import Service
 from services.retraining.run_states import ENDS
 from services.retraining.settings import RetrainingSettings
+from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.retraining_installation import MODEL, Installation, package_poor_champion
 from tests.fakes.retraining_service import wait_for
 
@@ -37,7 +38,9 @@ class RetrainingApp:
         return answer.json()
 
     def deploy(self, version: str = "", status: int = 201, **changes: Any) -> Any:
+        """Another version than the installation's champion is released without the gate, unless `force` says otherwise."""
         body = {
+            "force": "it is a test" if version else "",
             "version": version or self.installation.champion,
             "project_directory": str(self.installation.project),
             "actor": "ann",
@@ -54,20 +57,25 @@ class RetrainingApp:
 
     def wait_for_state(self, run_id: str, *states: str) -> dict[str, Any]:
         """The run once it reached one of `states`; fails at once, with the run, when it ended in another."""
-        run: dict[str, Any] = {}
+        ledger = self.service.deps.ledger
 
         def reached() -> bool:
-            run.update(self.get(f"/runs/{run_id}"))
-            assert run["state"] in states or run["state"] not in ENDS, run
-            return run["state"] in states
+            # Read where the route reads: a request each time took more than the run.
+            state = ledger.run(run_id).state
+            assert state in states or state not in ENDS, self.get(f"/runs/{run_id}")
+            return state in states
 
         wait_for(reached, 60, f"{run_id} to become {' or '.join(states)}")
+        run: dict[str, Any] = self.get(f"/runs/{run_id}")
         return run
 
-    def another_version(self, slope: float) -> str:
+    def another_version(self, slope: float, **outcome: Any) -> str:
+        """Package a version; `outcome` are keys of that block of its loop.yaml."""
+        document = self.installation.spec.model_dump(mode="json")
+        document["outcome"] |= outcome
         return package_poor_champion(
             self.installation.project.parent,
-            self.installation.spec,
+            LoopSpec.model_validate(document),
             self.installation.store,
             self.installation.keys,
             slope=slope,

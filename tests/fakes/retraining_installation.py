@@ -201,10 +201,23 @@ def make_installation(
     )
 
 
-def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) -> None:
-    """Rows at even distances, each with its outcome an hour later: one with probability sigmoid(2x)."""
+def fill_lake(
+    lake: Lake,
+    start: datetime,
+    days: float,
+    per_hour: int,
+    seed: int,
+    *,
+    generation: int = 1,
+    slope: float = 0.0,
+    outcomes_of: float = 1.0,
+) -> None:
+    """Rows at even distances, each with its outcome an hour later: one with probability sigmoid(2x).
+
+    They were answered with sigmoid(slope x). Only the first part `outcomes_of` of them has outcomes.
+    """
     chance = np.random.default_rng(seed)
-    count = days * 24 * per_hour
+    count = int(days * 24 * per_hour)
     x = chance.normal(size=count)
     outcome = (chance.random(count) < 1 / (1 + np.exp(-2 * x))).astype(float)
     x[::50] = np.nan
@@ -214,13 +227,13 @@ def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) 
     predictions = {
         "prediction_id": ids,
         "version": ["0" * 64] * count,
-        "generation": [1] * count,
+        "generation": [generation] * count,
         "event_time": times,
         "answered_at": times,
         "writer": ["w"] * count,
         "epoch": [1] * count,
         "sequence": list(range(count)),
-        "score": [0.5] * count,
+        "score": (1 / (1 + np.exp(-slope * np.nan_to_num(x)))).tolist(),
         "traceparent": [""] * count,
     }
     month = pa.array([partition_of(time) for time in times])
@@ -247,14 +260,21 @@ def fill_lake(lake: Lake, start: datetime, days: int, per_hour: int, seed: int) 
     known = pa.table(
         [pa.array(outcomes[field.name], field.type) for field in OUTCOME_COLUMNS], schema=OUTCOME_COLUMNS
     )
-    month = pa.array([partition_of(time) for time in seen])
+    known = known.slice(0, int(count * outcomes_of))
+    month = pa.array([partition_of(time) for time in seen[: known.num_rows]])
     write_deltalake(
         lake.outcomes(MODEL), known.append_column("month", month), partition_by=["month"], mode="append"
     )
 
 
 def package_poor_champion(
-    root: Path, spec: LoopSpec, store: ModelStore, keys: Keys, *, slope: float = -0.5
+    root: Path,
+    spec: LoopSpec,
+    store: ModelStore,
+    keys: Keys,
+    *,
+    slope: float = -0.5,
+    trained_until: datetime = START,
 ) -> str:
     """A version whose scores are worse than a coin's, in the store; its name."""
     folder = root / f"champion{slope}"
@@ -275,7 +295,7 @@ def package_poor_champion(
         loop=spec,
         model=folder / "model.onnx",
         reference=folder / "reference.parquet",
-        origin=Origin(kind="deployment", trained_until=START.isoformat()),
+        origin=Origin(kind="deployment", trained_until=trained_until.isoformat()),
         metrics={},
         signing_key=keys.signing,
     )

@@ -57,6 +57,27 @@ class ServiceProcess:
         if wait:
             wait_for(self.ready, 60, f"the service to be ready; its log: {self.log}")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def pause(self) -> None:
+        """`kill -STOP`: nothing of it runs, and its connections stay open."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """`kill -CONT`."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def wait(self) -> int:
+        """Until it ends of its own accord; the exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout=bound(60))
+
+    def metrics(self) -> str:
+        return local_http.get(self.url("/metrics"), timeout=bound(20)).text
+
     def kill(self) -> None:
         """`kill -9`."""
         assert self._process is not None

@@ -9,6 +9,7 @@ import httpx
 import orjson
 
 VERSION = "ab" * 32
+CANARY = "cd" * 32
 INPUTS: list[dict[str, Any]] = [
     {"name": "amount", "datatype": "FP32", "shape": [-1], "parameters": {"type": "number", "nullable": True}},
     {
@@ -65,6 +66,7 @@ class ScriptedInference:
         self.event_times: list[str | None] = []
         self.outcomes: list[dict[str, Any]] = []
         self.unknown_ids: set[str] = set()
+        self.canary_keys: set[str] = set()
         self.early_ids: set[str] = set()
         self.max_outcomes = 10_000
         self.asked: list[str] = []
@@ -98,11 +100,16 @@ class ScriptedInference:
 
     def _predict(self, body: dict[str, Any]) -> httpx.Response:
         self.event_times += [body.get("event_time")]
+        canary = (
+            {"version": CANARY, "generation": 4, "slot": "canary"}
+            if body.get("key") in self.canary_keys
+            else {}
+        )
         first = len(self.logged)
         self.logged += body["rows"]
         items = [{"prediction_id": f"id{first + place}", "score": 0.5} for place in range(len(body["rows"]))]
         reply = {"model": body["model"], "version": self.version, "generation": 3, "predictions": items}
-        return httpx.Response(200, json=reply)
+        return httpx.Response(200, json=reply | canary)
 
     def _take(self, outcomes: list[dict[str, Any]]) -> httpx.Response:
         if len(outcomes) > self.max_outcomes:

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
 from shared.contracts.manifest import Manifest, Origin
-from shared.contracts.release import Release
+from shared.contracts.release import Release, Slot
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.models.signed_versions.packaging import package_version
 from shared.stores.model_store import ModelStore, open_model_store
@@ -155,18 +155,34 @@ class ToyStore:
 
     def release(self, version: str, *, model: str = "toy") -> Release:
         """Append `version` to the release log."""
-        latest = self.store.latest_release(model)
+        served = self.store.live_release(model)
         release = Release(
             model=model,
-            generation=latest.generation + 1 if latest else 1,
+            generation=self.store.latest_generation(model) + 1,
             version=version,
-            previous=latest.version if latest else "",
+            previous=served.version if served else "",
             reason="deployment",
             actor="test",
             released_at=datetime.now(UTC),
         )
         self.store.add_release(release)
         return release
+
+    def start(
+        self, version: str, slot: Slot = "canary", share: float = 1.0, *, model: str = "toy"
+    ) -> Release:
+        """Append an entry of a canary or shadow; a share of 0 withdraws it."""
+        entry = Release(
+            model=model,
+            generation=self.store.latest_generation(model) + 1,
+            version=version,
+            reason=slot if share and slot != "live" else "withdrawal",
+            actor="test",
+            released_at=datetime.now(UTC),
+            slot=slot,
+            share=share,
+        )
+        return self.store.add_release(entry)
 
     def put_and_release(
         self, score: float, *, model: str = "toy", kind: str = "value", raw: bytes | None = None

@@ -26,13 +26,14 @@ class OidcSettings(BaseSettings):
     )
     algorithms: str = Field(
         "RS256,PS256,ES256,EdDSA",
-        description="Signature algorithms that are accepted, comma separated. Never `none` or one with a shared secret.",
+        description="Signature algorithms that are accepted, comma separated. `none`, and algorithms with a shared secret, are "
+        "refused at start.",
     )
     clock_skew_seconds: float = Field(
         30.0,
         ge=0,
         le=300,
-        description="How far the provider's clock may be off when the times of a token are checked.",
+        description="Tolerance in seconds for the provider's clock when the times of a token are checked.",
     )
     outage_hours: float = Field(
         4.0,

@@ -24,6 +24,7 @@ class IsolatedEngine:
         self.inputs = _tensors(loaded["inputs"])
         self.outputs = _tensors(loaded["outputs"])
         self.seconds = 0.0  # of the last run, measured in the process
+        self.memory_bytes: int | None = None
         self._ask = ask
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
@@ -32,6 +33,7 @@ class IsolatedEngine:
         reply, parts = self._ask("run", {"output": output, "feeds": described}, body)
         try:
             self.seconds = float(reply["seconds"])
+            self.memory_bytes = int(reply["memory_bytes"])
             return restore(reply["output"], parts)["output"]
         except (KeyError, TypeError, ValueError) as error:
             raise UnservableModel("the isolated process sent no output") from error

@@ -44,6 +44,7 @@ class ModelServer:
         self._open_engine = open_engine
         self._limits_memory = limits_memory
         self._engine: Any = None
+        self._peak_before = 0
 
     def answer(self, head: dict[str, Any], body: memoryview) -> tuple[dict[str, Any], list[memoryview]]:
         """What to send back. Raises HomeostatError, MemoryError, and KeyError for a message that is none."""
@@ -59,10 +60,12 @@ class ModelServer:
         output = self._engine.run(head["output"], feeds)
         seconds = time.perf_counter() - started
         described, parts = describe({"output": output})
-        return {"output": described, "seconds": seconds}, parts
+        rise = _peak_bytes() - self._peak_before
+        return {"output": described, "seconds": seconds, "memory_bytes": rise}, parts
 
     def _load(self, head: dict[str, Any], body: memoryview) -> dict[str, Any]:
         name, memory_bytes = head["name"], int(head["memory_bytes"])
+        self._peak_before = _peak_bytes()
         self._engine = None
         if name == ARCHIVE:
             # Its libraries are not the model's memory, and the limit of the model before does not count for them.
@@ -79,6 +82,11 @@ class ModelServer:
             "inputs": [[one.name, one.kind, one.shape] for one in self._engine.inputs],
             "outputs": [[one.name, one.kind, one.shape] for one in self._engine.outputs],
         }
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process held so far; getrusage(2) gives it in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def serve(peer: socket.socket, make: Callable[[], ModelServer]) -> int:

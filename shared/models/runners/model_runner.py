@@ -72,6 +72,11 @@ class ModelRunner:
         self.run(feeds)
         return time.perf_counter() - started
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory that loading and running it took so far; None where it shares its process."""
+        return None
+
     def outputs(self, rows: pa.Table) -> Array:
         """One score, one row of numbers (see `Prediction.width`), or one flat tensor, per row.
 

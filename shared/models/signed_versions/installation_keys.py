@@ -11,7 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.errors import OperatorError
 from shared.files import create_atomic
-from shared.models.signed_versions.key_files import PREDICTION_LOG, SECRET_BYTES, VERDICTS, read_key
+from shared.models.signed_versions.key_files import (
+    PREDICTION_LOG,
+    PSEUDONYMS,
+    SECRET_BYTES,
+    VERDICTS,
+    read_key,
+)
 
 _SIGNING = "signing.pem"
 _VERIFYING = "signing.pub"
@@ -22,8 +28,8 @@ _PREDICTION_ID = "prediction_id.key"
 class Keys:
     """Paths of the keys. Each process needs only some:
 
-    inference: `verifying`, `prediction_id`. Shipper and sink: `prediction_log`. Drift: `verifying`, `verdicts`,
-    `prediction_log`. Retraining: all but `prediction_log`. Only packaging a version needs `signing`.
+    inference: `verifying`, `prediction_id`, `pseudonyms`. Shipper and sink: `prediction_log`. Drift: `verifying`, `verdicts`,
+    `prediction_log`. Retraining: all but `prediction_log` and `pseudonyms`. Only packaging a version needs `signing`.
     """
 
     folder: Path
@@ -53,6 +59,11 @@ class Keys:
         """The secrets of verdicts, in the same form."""
         return self.folder / VERDICTS
 
+    @property
+    def pseudonyms(self) -> Path:
+        """The secrets of pseudonyms of personal values, in the same form."""
+        return self.folder / PSEUDONYMS
+
     def prediction_id_secret(self) -> bytes:
         """The 32-byte secret of prediction ids. Raises OperatorError where it is missing or has another length."""
         path = self.prediction_id
@@ -74,12 +85,12 @@ def ensure_keys(home: Path) -> Keys:
     keys = Keys(folder)
     if not keys.signing.exists() and keys.verifying.exists():
         return keys
-    secrets = (keys.prediction_id, keys.prediction_log, keys.verdicts)
+    secrets = (keys.prediction_id, keys.prediction_log, keys.verdicts, keys.pseudonyms)
     if all(path.exists() for path in (keys.signing, keys.verifying, *secrets)):
         return keys
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _create(keys.prediction_id, os.urandom(SECRET_BYTES))
-    for path in (keys.prediction_log, keys.verdicts):
+    for path in (keys.prediction_log, keys.verdicts, keys.pseudonyms):
         _create(path, f"{os.urandom(SECRET_BYTES).hex()}\n".encode())
     _create_pair(keys)
     return keys

@@ -12,6 +12,7 @@ from shared.errors import OperatorError
 
 PREDICTION_LOG = "prediction_log.key"
 VERDICTS = "verdicts.key"
+PSEUDONYMS = "pseudonyms.key"
 SECRET_BYTES = 32
 _RECORD_SECRET = re.compile(rf"[0-9a-fA-F]{{{2 * SECRET_BYTES}}}")
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType
+from shared.models.runtime_errors import MODEL_FAILED
 from shared.models.torch_archive.graph_module import build
 from shared.models.torch_archive.program import read_program
 from shared.models.torch_archive.torch_import import import_torch
@@ -57,7 +58,7 @@ class TorchModel:
                 found = self._module(*given)[self._indices[output]]
             result: Array = found.cpu().numpy()
         except Exception as error:  # operators raise classes of many kinds
-            raise UnservableModel(f"the model failed: {_reason(error)}") from error
+            raise UnservableModel(f"{MODEL_FAILED}: {_reason(error)}") from error
         self._check_unchanged(given)
         return np.asarray(result)
 

@@ -4,8 +4,8 @@
 
 LIMITS is JSON, written by `confinement.py`. The steps, in an order that matters:
 
-1. limits of resources   2. a network namespace, while the rights for it are there   3. no new rights, then the other user
-4. check that this user reaches what it needs, and nothing that is private   5. the folder, then the command
+1. limits of resources   2. a network namespace, while the rights for it are there   3. no new rights, then hide files
+4. the other user, and a check that it reaches what it needs, and nothing that is private   5. the folder, then the command
 An error is written to the descriptor `report`; at step 5 that descriptor is closed without a word.
 """
 
@@ -15,13 +15,20 @@ import ctypes
 import json
 import os
 import resource
+import struct
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_SET_NO_NEW_PRIVS = 38
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
+# Landlock has no functions in the C library; the numbers are the same on every architecture: see landlock(7).
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_LANDLOCK_RULE_PATH_BENEATH = 1
+_LANDLOCK_ACCESS_FS_READ_FILE = 1 << 2
 _SECONDS_TO_END = 5  # between the signal that a program may handle, and the one that it may not
 
 
@@ -59,8 +66,10 @@ def confine(asked: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + _SECONDS_TO_END))
     if not asked["network"]:
         _leave_network()
-    if not asked["network"] or asked["user"]:
+    if not asked["network"] or asked["user"] or asked["hidden"]:
         _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if asked["hidden"]:
+        _hide([Path(one) for one in asked["hidden"]], [Path(one) for one in asked["shown"]])
     if asked["user"]:
         _become(asked["user"]["uid"], asked["user"]["gid"])
         _check_access(asked["needed"], asked["private"])
@@ -94,6 +103,51 @@ def _raise_loopback() -> None:
         fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh", b"lo", flags | _UP).ljust(40, b"\0"))
 
 
+def _hide(hidden: Sequence[Path], shown: Sequence[Path]) -> None:
+    """Files below `hidden` cannot be read, except below `shown`, of which something may be hidden again; all else can.
+    Without effect where the kernel has no Landlock.
+
+    Landlock allows folders and refuses the rest, so every folder beside the way to a hidden one is allowed. A file that is made
+    later in a folder on that way itself can be written and not read. The other processes of this user can be neither traced
+    nor read by way of /proc.
+    """
+    attributes = ctypes.create_string_buffer(struct.pack("Q", _LANDLOCK_ACCESS_FS_READ_FILE))
+    with suppress(OSError):
+        ruleset = _system_call(_LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(8), 0)
+        places = [os.path.realpath(one) for one in hidden]
+        _allow_beside("/", places, lambda path: _allow(ruleset, path))
+        for place in map(os.path.realpath, shown):
+            if any(one.startswith(f"{place}{os.sep}") for one in places):
+                _allow_beside(place, places, lambda path: _allow(ruleset, path))
+            else:
+                _allow(ruleset, place)
+        _system_call(_LANDLOCK_RESTRICT_SELF, ruleset, 0)
+        os.close(ruleset)
+
+
+def _allow_beside(folder: str, hidden: list[str], allow: Callable[[str], None]) -> None:
+    """Call `allow` with every entry of the folder that is neither hidden nor above something hidden, and enter the latter."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            # A link leads to a place that is allowed or not under its own name.
+            if entry.is_symlink() or entry.path in hidden:
+                continue
+            if any(one.startswith(f"{entry.path}{os.sep}") for one in hidden):
+                _allow_beside(entry.path, hidden, allow)
+            else:
+                allow(entry.path)
+
+
+def _allow(ruleset: int, path: str) -> None:
+    with suppress(OSError):
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            rule = ctypes.create_string_buffer(struct.pack("=Qi", _LANDLOCK_ACCESS_FS_READ_FILE, place))
+            _system_call(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_RULE_PATH_BENEATH, rule, 0)
+        finally:
+            os.close(place)
+
+
 def _become(uid: int, gid: int) -> None:
     try:
         os.setgroups([])
@@ -118,6 +172,15 @@ def _call(name: str, *arguments: int) -> None:
     if getattr(libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def _system_call(number: int, *arguments: Any) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    result = int(libc.syscall(number, *arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
 
 
 if __name__ == "__main__":

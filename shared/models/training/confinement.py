@@ -1,4 +1,4 @@
-"""How a training command is confined: limits of memory and CPU time, no network, a user of its own."""
+"""How a training command is confined: limits of memory and CPU time, no network, hidden files, a user of its own."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ class Confinement:
 
     `user`: None for the user of this process. Such a user must reach the paths of `needed`, each with an access mode of
     `os.access`, and none of `private`.
+
+    `hidden`: files below these folders cannot be read, except below `shown`, if the kernel has Landlock (Linux 5.13). What is
+    hidden below a shown folder stays hidden.
     """
 
     memory_bytes: int = 0
@@ -39,6 +42,8 @@ class Confinement:
     user: TrainingUser | None = None
     needed: tuple[tuple[Path, int], ...] = ()
     private: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+    shown: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, training: Training | None) -> Confinement:
@@ -60,6 +65,17 @@ class Confinement:
             network=self.network and ceiling.network,
         )
 
+    def hiding(self, hidden: Sequence[Path], shown: Sequence[Path]) -> Confinement:
+        """With files below `hidden` hidden, except below `shown`, and except the programs that the command may need."""
+        programs = [Path(one) for one in (sys.prefix, sys.base_prefix, *sys.path) if one]
+        folders = tuple(path.resolve() for path in hidden)
+        kept = tuple(
+            path
+            for path in (one.resolve() for one in (*shown, *programs))
+            if any(map(path.is_relative_to, folders))
+        )
+        return replace(self, hidden=folders, shown=kept)
+
     def wrap(self, command: Sequence[str], directory: Path, report: int) -> list[str]:
         """The command that confines itself, enters `directory` and becomes `command`; see `problem` for `report`."""
         asked = {
@@ -69,6 +85,8 @@ class Confinement:
             "user": {"uid": self.user.uid, "gid": self.user.gid} if self.user else None,
             "needed": [[str(path), mode] for path, mode in (*self.needed, (directory, os.R_OK | os.X_OK))],
             "private": [str(path) for path in self.private],
+            "hidden": [str(path) for path in self.hidden],
+            "shown": [str(path) for path in self.shown],
             "directory": str(directory),
             "report": report,
         }

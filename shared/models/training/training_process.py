@@ -10,9 +10,10 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -91,7 +92,11 @@ def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = No
 
     Raises `TrainingFailed` with the log's last lines, `OperatorError` if the log cannot be written, `Interrupted` on `stop`.
     """
-    process = _start(job, niceness)
+    with _temporary_folder(job.confinement) as temporary:
+        _run(job, _start(job, niceness, temporary), stop)
+
+
+def _run(job: TrainingJob, process: subprocess.Popen[bytes], stop: Event | None) -> None:
     began = time.monotonic()
     deadline, look_at_memory = began + job.time_limit.total_seconds(), began
     limits = job.confinement
@@ -119,7 +124,19 @@ def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = No
         raise _failure(job, code)
 
 
-def _start(job: TrainingJob, niceness: int) -> subprocess.Popen[bytes]:
+@contextmanager
+def _temporary_folder(confinement: Confinement) -> Iterator[dict[str, str]]:
+    """The variable with a folder for temporary files where files are hidden: a command could not read new ones beside those."""
+    if not confinement.hidden:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="homeostat-training-", ignore_cleanup_errors=True) as folder:
+        if confinement.user is not None:
+            os.chown(folder, confinement.user.uid, confinement.user.gid)
+        yield {"TMPDIR": folder}
+
+
+def _start(job: TrainingJob, niceness: int, temporary: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # `python` in loop.yaml means the Python Homeostat runs on, also when its environment is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -127,6 +144,7 @@ def _start(job: TrainingJob, niceness: int) -> subprocess.Popen[bytes]:
         **inherited,
         "DO_NOT_TRACK": "1",
         "PATH": path,
+        **temporary,
         **job.environment,
         RUN_VARIABLE: job.run_id,
     }

@@ -42,6 +42,15 @@ def test_no_feature_may_take_the_name_of_a_column_of_ours(name: str) -> None:
         ),
         ({"name": "c", "type": "boolean", "method": "ks"}, "`method` of a boolean is one of jensenshannon"),
         ({"name": "n", "type": "number", "method": "empirical_mmd"}, "method"),
+        ({"name": "n", "type": "number", "personal": "pseudonym"}, "needs a text"),
+        ({"name": "c", "type": "category", "values": ["a"], "personal": "mask"}, "needs a text"),
+        (
+            {"name": "c", "type": "category", "values": ["a"], "unknown": "serve", "personal": "pseudonym"},
+            "without `values`",
+        ),
+        ({"name": "n", "type": "number", "personal": "drop"}, "needs `nullable: true`"),
+        ({"name": "t", "type": "text", "personal": "mask", "watch": True}, "exclude each other"),
+        ({"name": "t", "type": "text", "personal": "hide"}, "pseudonym"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused(entry: dict[str, Any], expected: str) -> None:

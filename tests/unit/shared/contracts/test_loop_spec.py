@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from shared.contracts.loop_spec import Drift, LoopSpec, Methods
 from shared.contracts.loop_yaml import parse_loop_spec
+from shared.contracts.prediction import check_metrics
 from shared.contracts.retraining_spec import AllRows
 from shared.errors import InvalidLoopSpec, ProjectError
 
@@ -141,7 +142,25 @@ def classes(*labels: Any) -> dict[str, Any]:
             "automation is 'yolo'; expected one of observe, suggest, retrain, approve, auto",
         ),
         ("outcome.delay", 3600, "outcome.delay: expected a duration such as 90m or 7d, got 3600"),
-        ("retrain", {}, "retrain is not a known key"),
+        (
+            "retrain",
+            {},
+            "loop.yaml: retrain is not a known key; known keys are model, description, features, ",
+        ),
+        (
+            "retraining.triggers",
+            [{"when": "worse_than_first", "tolerence": 1}],
+            "retraining.triggers.0.tolerence is not a known key; known keys are when, tolerance",
+        ),
+        (
+            "retraining.triggers",
+            [{"when": "drft"}],
+            "retraining.triggers.0.when is 'drft'; expected one of drift, floor, schedule, new_rows",
+        ),
+        ("retraining.window", {"use": "last"}, "loop.yaml: retraining.window: give exactly one of"),
+        ("retraining.command", [], "retraining.command: expected at least 1 entry"),
+        ("metric.name", "mae", "loop.yaml: metric mae does not fit a prediction"),
+        ("gate.confidence", 2, "gate.confidence is 2; expected less than 1"),
     ],
 )
 def test_a_refusal_names_the_key(
@@ -202,7 +221,7 @@ def test_unquoted_no_in_values_is_refused_with_a_hint(loop_document: dict[str, A
 def test_on_cannot_be_meant_as_the_key_of_a_trigger(loop_document: dict[str, Any]) -> None:
     text = yaml.safe_dump(loop_document) + "\n"
     text = text.replace("retraining:\n", "retraining:\n  triggers:\n  - on: drift\n")
-    with pytest.raises(InvalidLoopSpec, match=r"retraining.triggers.0: expected the key when"):
+    with pytest.raises(InvalidLoopSpec, match=r"retraining.triggers.0.when is missing"):
         parse_loop_spec(text)
 
 
@@ -284,3 +303,31 @@ def test_default_methods_are_not_written(loop_spec: LoopSpec) -> None:
         update={"drift": Drift(window=loop_spec.drift.window, methods=Methods(number="ks"))}
     )
     assert LoopSpec.model_validate(chosen.model_dump()).drift.methods.number == "ks"
+
+
+@pytest.mark.parametrize(
+    ("kind", "metrics", "message"),
+    [
+        (
+            "probability",
+            ["auc", "mae"],
+            "metrics.1 is 'mae', which does not fit a prediction of kind probability: use log",
+        ),
+        ("value", ["mae", "quantile_loss"], r"metrics.1 is 'quantile_loss'; expected its quantile too"),
+        ("value", ["quantile_loss(1.5)"], r"metrics.0 is 'quantile_loss\(1.5\)', which does not fit"),
+        ("value", ["quantile_loss(0.0)"], r"metrics.0 is 'quantile_loss\(0.0\)', which does not fit"),
+        ("value", ["mae", "mae"], "metrics names mae twice"),
+        ("embedding", ["mae"], "use none, since such a prediction is not compared with outcomes"),
+    ],
+)
+def test_metrics_fit_the_kind_of_prediction(kind: str, metrics: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_metrics(tuple(metrics), kind)
+
+
+def test_metrics_are_written_only_where_there_are_some(loop_document: dict[str, Any]) -> None:
+    assert "metrics" not in LoopSpec.model_validate(loop_document).model_dump(mode="json")
+    spec = LoopSpec.model_validate(at(loop_document, "metrics", ["auc", "f1"]))
+    assert spec.model_dump(mode="json")["metrics"] == ["auc", "f1"]
+    with pytest.raises(ValidationError, match=r"metrics.0 is 'accurate', which does not fit"):
+        LoopSpec.model_validate(at(loop_document, "metrics", ["accurate"]))

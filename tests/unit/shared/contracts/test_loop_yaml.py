@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec, read_loop_spec
 from shared.errors import InvalidLoopSpec
 from tests.waiting import time_factor
@@ -113,6 +115,11 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
             "remove metric;",
         ),
         (
+            {"metrics": ["auc"], "slices": [{"where": "distance > 0", "name": "high"}]},
+            "metrics is not allowed for a prediction of kind embedding",
+            "remove metrics, slices;",
+        ),
+        (
             {"outcome": {"delay": "1d"}, "gate": {"holdout": "1d"}},
             "outcome is not allowed for",
             "remove outcome, gate;",
@@ -122,6 +129,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
             "retraining.cooldown is not allowed for",
             "remove retraining.cooldown, retraining.triggers; `homeostat deploy` uses command, environment, time_limit",
         ),
+        ({"rollout": {"watch": "1d"}}, "rollout is not allowed for", "remove rollout;"),
         ({"automation": "auto"}, "automation is auto; expected observe", "set automation: observe"),
     ],
 )
@@ -137,3 +145,48 @@ def test_what_needs_a_loss_is_refused_where_there_is_none(
     with pytest.raises(InvalidLoopSpec, match=f"^loop.yaml: {said}") as refusal:
         parse_loop_spec(yaml.safe_dump(document | changes))
     assert str(refusal.value.hint).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "said"),
+    [
+        ({"watch": "30s"}, "rollout.watch: it takes at least 1m; 0 switches it off"),
+        ({"watch": 7}, "rollout.watch: expected a duration such as 90m or 7d"),
+        ({"watch": False}, "rollout.watch: expected a duration"),
+        ({"tolerance": -0.1}, "rollout.tolerance"),
+        ({"canary": "1d"}, "rollout.canary"),
+        ({"canary": {"share": 0.6, "duration": "1d"}}, "rollout.canary.share"),
+        ({"canary": {"share": 0.1, "duration": "30s"}}, "rollout.canary.duration: it takes at least 1m"),
+        ({"canary": {"share": 0.1}}, "rollout.canary.duration"),
+        ({"shadow": "30s"}, "rollout.shadow: it takes at least 1m"),
+    ],
+)
+def test_a_rollout_that_cannot_be_kept_is_refused(
+    loop_document: dict[str, Any], rollout: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidLoopSpec) as refusal:
+        parse_loop_spec(yaml.safe_dump(loop_document | {"rollout": rollout}))
+    assert said in str(refusal.value)
+
+
+def test_releases_are_watched_for_a_week_by_default(loop_document: dict[str, Any]) -> None:
+    spec = parse_loop_spec(yaml.safe_dump(loop_document))
+    assert (spec.rollout.watch, spec.rollout.tolerance) == (timedelta(days=7), 0.0)
+    # Manifests from before this key keep their bytes.
+    assert "rollout" not in spec.model_dump(mode="json")
+    off = parse_loop_spec(yaml.safe_dump(loop_document | {"rollout": {"watch": 0}}))
+    assert off.rollout.watch == timedelta(0)
+    assert LoopSpec.model_validate(off.model_dump(mode="json")) == off
+
+
+def test_phases_before_a_promotion_are_off_unless_given(loop_document: dict[str, Any]) -> None:
+    off = parse_loop_spec(
+        yaml.safe_dump(loop_document | {"rollout": {"shadow": 0, "canary": 0, "watch": "1d"}})
+    )
+    assert (off.rollout.shadow, off.rollout.canary) == (timedelta(0), None)
+    # Manifests from before these keys keep their bytes.
+    assert off.model_dump(mode="json")["rollout"] == {"watch": "1d", "tolerance": 0.0}
+    given = {"shadow": "6h", "canary": {"share": 0.1, "duration": "3d"}, "watch": "7d"}
+    on = parse_loop_spec(yaml.safe_dump(loop_document | {"rollout": given}))
+    assert on.model_dump(mode="json")["rollout"] == {**given, "tolerance": 0.0}
+    assert LoopSpec.model_validate(on.model_dump(mode="json")) == on

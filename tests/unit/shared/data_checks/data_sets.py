@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -75,3 +75,20 @@ def numbers(table: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]
 def kinds(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """Kind and column of each."""
     return [(finding.kind, finding.column) for finding in findings]
+
+
+def unusual_types(rows: int) -> dict[str, pa.Array]:
+    """Columns of types that Arrow stores, but cannot count, filter or compare."""
+    seconds = [timedelta(seconds=place % 7) for place in range(rows)]
+    days = [date(2026, 1, 1 + place % 9) for place in range(rows)]
+    texts = pa.array(["a" if place % 2 else "b" for place in range(rows)])
+    return {
+        "duration": pa.array(seconds, pa.duration("us")),
+        "interval": pa.array([pa.MonthDayNano([1, place % 3, 0]) for place in range(rows)]),
+        "half": pa.array(np.arange(rows, dtype=np.float16) % 50),
+        "view": texts.cast(pa.string_view()),
+        "binary_view": texts.cast(pa.binary()).cast(pa.binary_view()),
+        "dates": pa.array(days).dictionary_encode(),
+        "durations": pa.array(seconds, pa.duration("us")).dictionary_encode(),
+        "decimal": pa.array(range(rows), pa.decimal128(10, 2)),
+    }

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from shared.contracts.loop_spec import LoopSpec
 from shared.data_checks.contract import contract_findings
 from shared.data_checks.finding import Finding
 from tests.unit.shared.data_checks.data_sets import loop_spec, numbers, parcels, with_column
@@ -57,3 +58,15 @@ def test_few_values_out_of_range_are_a_note() -> None:
 def test_missing_outcomes_and_nullable_features_fit() -> None:
     table = with_column(with_column(ROWS, "outcome", pa.nulls(200, pa.float64())), "weight_kg", HOLES)
     assert findings(table) == []
+
+
+def test_a_slice_that_could_not_be_judged_is_a_note() -> None:
+    declared = [{"feature": "service"}, {"where": "distance_km > 1e9", "name": "far"}]
+    document = loop_spec().model_dump(mode="json") | {"slices": declared}
+    document["drift"]["window"]["minimum_rows"] = 20
+    loop = LoopSpec.model_validate(document)
+    [found] = contract_findings(ROWS, loop)
+    assert (found.kind, found.severity, found.value, found.limit) == ("small_slice", "note", 0.0, 20.0)
+    assert "slice far has 0 rows" in found.message
+    texts = with_column(ROWS, "distance_km", ["far"] * 200)
+    assert [one.kind for one in contract_findings(texts, loop)] == ["wrong_type"]

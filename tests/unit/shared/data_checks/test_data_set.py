@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pytest
 
 from shared.data_checks.data_set import summarise
-from tests.unit.shared.data_checks.data_sets import kinds, loop_spec, numbers, parcels, with_column
+from tests.unit.shared.data_checks.data_sets import (
+    kinds,
+    loop_spec,
+    numbers,
+    parcels,
+    unusual_types,
+    with_column,
+)
 
 REFERENCE = parcels(2000, seed=1)
 ROWS = parcels(500, seed=2)
@@ -41,3 +50,25 @@ def test_any_table_is_summarised_without_a_model() -> None:
     summary = summarise(with_column(ROWS, "later", numbers(ROWS, "outcome") * 2), outcome="outcome")
     assert ("leakage", "later") in kinds(summary.findings)
     assert [column.name for column in summary.columns][-1] == "later"
+
+
+@pytest.mark.parametrize("name", sorted(unusual_types(1)))
+def test_columns_of_unusual_types_are_summarised_and_compared(name: str) -> None:
+    """A file may have them beside the features, or as one of them; none may end the command."""
+    column = unusual_types(ROWS.num_rows)[name]
+    beside = ROWS.append_column(name, column)
+    [profile] = [one for one in summarise(beside, loop_spec(), beside).columns if one.name == name]
+    assert (profile.type, profile.rows, profile.missing) == (str(column.type), 500, 0)
+    for feature in loop_spec().features:
+        place = ROWS.column_names.index(feature.name)
+        summarise(ROWS.set_column(place, feature.name, column), loop_spec(), REFERENCE)
+
+
+def test_half_floats_and_views_are_numbers_and_texts() -> None:
+    columns = unusual_types(100)
+    found = {
+        one.name: one
+        for one in summarise(pa.table({"half": columns["half"], "view": columns["view"]})).columns
+    }
+    assert (found["half"].kind, found["half"].maximum) == ("number", 49.0)
+    assert (found["view"].kind, found["view"].distinct) == ("text", 2)

@@ -12,7 +12,7 @@ import pytest
 from shared.data_checks import evidently_summary
 from shared.data_checks.evidently_summary import summary_page
 from shared.errors import OperatorError
-from tests.unit.shared.data_checks.data_sets import parcels, with_column
+from tests.unit.shared.data_checks.data_sets import parcels, unusual_types, with_column
 
 
 def test_page_shows_columns_of_every_kind_and_loads_nothing() -> None:
@@ -26,6 +26,13 @@ def test_page_shows_columns_of_every_kind_and_loads_nothing() -> None:
         assert name in page
     assert f"Drawn: {rows.num_columns - 4} of {rows.num_columns} columns." in page
     assert "default-src 'none'" in page
+
+
+def test_columns_of_unusual_types_end_no_page() -> None:
+    rows = pa.table(unusual_types(100))
+    page = summary_page("unusual", [], rows, rows)
+    for name in ("half", "view", "decimal"):
+        assert name in page
 
 
 def test_values_end_no_script() -> None:

@@ -120,6 +120,17 @@ def test_headers_have_a_size(port: int) -> None:
     assert not found or found.startswith(b"HTTP/1.1 400")
 
 
+def test_refusal_of_large_headers_reaches_a_client_that_sends_all_of_them_first(port: int) -> None:
+    """As clients do: a connection that is closed with bytes unread is reset, and the answer is lost."""
+    client = connect(port, b"GET /" + b"a" * 100_000)
+    for part in (b"a" * 100_000, b"a" * 100_000, b" HTTP/1.1\r\nHost: a\r\n\r\n"):
+        time.sleep(0.05)
+        client.sendall(part)
+    found = received(client)
+    assert found.startswith(b"HTTP/1.1 400")
+    assert found.endswith(b"\r\n\r\nInvalid HTTP request received.")
+
+
 def test_client_that_does_not_read_is_cut(port: int) -> None:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.errors import OperatorError
+from shared.http import server as server_module
 from shared.http.server import HttpServer, open_listener
 from tests import local_http
 from tests.waiting import bound
@@ -48,8 +49,11 @@ def test_interrupt_stops_the_server_in_order() -> None:
 @pytest.mark.parametrize(
     ("proxies", "client"), [("", "127.0.0.1"), ("127.0.0.1", "10.9.8.7"), ("10.0.0.0/8", "127.0.0.1")]
 )
-def test_only_trusted_proxies_say_who_sends(proxies: str, client: str) -> None:
-    """A program of this machine is no proxy because it sends the header."""
+def test_only_trusted_proxies_say_who_sends(
+    proxies: str, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program of this machine is no proxy because it sends the header. Also: an exit does not wait for the next tick."""
+    monkeypatch.setattr(server_module, "_TICK_SECONDS", 1000.0)
     seen: list[tuple[str, str]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -68,4 +72,5 @@ def test_only_trusted_proxies_say_who_sends(proxies: str, client: str) -> None:
     finally:
         server.should_exit = True
         thread.join(bound(20))
+    assert not thread.is_alive()
     assert seen == [(client, "https" if client == "10.9.8.7" else "http")]

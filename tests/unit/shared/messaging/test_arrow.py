@@ -50,6 +50,18 @@ def test_bytes_and_back_is_the_same_batch() -> None:
     assert from_bytes(to_bytes(batch), columns=PREDICTION_COLUMNS).equals(batch)
 
 
+def test_slot_is_a_column_only_where_a_canary_answered() -> None:
+    assert "slot" not in predictions_batch([record(0, 3)], writer="w", epoch=1).schema.names
+    batch = predictions_batch([record(0, 2), record(2, 1, slot="canary")], writer="w", epoch=1)
+    assert batch["slot"].to_pylist() == ["live", "live", "canary"]
+
+
+def test_keys_are_a_column_only_where_a_request_had_one() -> None:
+    assert "key" not in predictions_batch([record(0, 3)], writer="w", epoch=1).schema.names
+    batch = predictions_batch([record(0, 2), record(2, 2, keys=["a", None])], writer="w", epoch=1)
+    assert batch["key"].to_pylist() == [None, None, "a", None]
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -79,8 +91,11 @@ def test_a_feature_one_record_lacks_is_missing_there() -> None:
 
 
 def test_values_of_no_common_type_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="feature x has values of different types"):
+    # It is logged, and stored with the dead letter, so it shows no value: the feature may be personal.
+    with pytest.raises(ValueError, match=r"^feature x has values that no column takes: float, str$"):
         predictions_batch([record(0, 2, columns={"x": ["UA", 1.0]})], writer="w", epoch=1)
+    with pytest.raises(ValueError, match=r"^feature x has values that no column takes: int$"):
+        predictions_batch([record(0, 2, columns={"x": [1, 2**64]})], writer="w", epoch=1)
 
 
 def test_a_tensor_is_a_flat_list_per_row() -> None:
@@ -120,6 +135,15 @@ def test_outcomes_become_rows() -> None:
     assert batch.schema == OUTCOME_COLUMNS
     assert batch["sequence"].to_pylist() == [3, 4]
     assert batch["value"].to_pylist() == [1.0, 0.0]
+
+
+def test_outcomes_name_their_sender_where_it_is_known() -> None:
+    sent = OutcomeRecord("flights", 0, NOW, ["a", "b"], [1.0, 0.0], [NOW, NOW], sender="shop")
+    before = OutcomeRecord("flights", 2, NOW, ["c"], [1.0], [NOW])
+    batch = outcomes_batch([sent, before], writer="w", epoch=1)
+    assert batch.schema.names == [*OUTCOME_COLUMNS.names, "sender"]
+    assert batch["sender"].to_pylist() == ["shop", "shop", None]
+    assert find_flaw(batch, columns=OUTCOME_COLUMNS, optional=OUTCOME_OPTIONAL_COLUMNS, features=False) == ""
 
 
 def stream(*batches: pa.RecordBatch) -> bytes:

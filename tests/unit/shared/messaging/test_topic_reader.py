@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -10,6 +11,7 @@ from kafka.errors import KafkaError
 
 from shared.errors import DependencyUnavailable
 from shared.messaging import topic_reader as reader_module
+from shared.messaging.polling import fetch_wait
 from shared.messaging.topic_reader import KafkaTopicReader
 
 
@@ -22,6 +24,7 @@ class Client:
     def __init__(self, **_: Any) -> None:
         self.at: dict[int, int] = {}
         self.failing = self.closed = False
+        self._fetcher = SimpleNamespace(config={})
         Client.made.append(self)
 
     def partitions_for_topic(self, _: str) -> set[int] | None:
@@ -75,6 +78,14 @@ def test_without_positions_only_new_records_are_read(reader: KafkaTopicReader) -
     assert reader.positions() == {}
     assert reader.poll(0.01) == []
     assert (reader.positions(), reader.lag()) == ({0: 10, 1: 10}, 0)
+
+
+def test_broker_holds_fetches_longer_while_no_records_come(
+    reader: KafkaTopicReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch_wait, "_IDLE_AFTER", 0.0)
+    assert reader.poll(0.01) == []
+    assert Client.made[0]._fetcher.config == {"fetch_max_wait_ms": fetch_wait.IDLE_MILLISECONDS}
 
 
 def test_reading_begins_at_the_positions_given(reader: KafkaTopicReader) -> None:

@@ -57,6 +57,13 @@ def test_prediction_round_trip() -> None:
     assert record.columns == {"carrier": ["UA", None]}
 
 
+def test_record_without_a_slot_is_live() -> None:
+    for head, slot in ((prediction_head(), "live"), (prediction_head(slot="canary"), "canary")):
+        found = decode(payload(head))
+        assert isinstance(found, PredictionRecord)
+        assert found.slot == slot
+
+
 def test_tensor_round_trip_is_exact() -> None:
     first = np.arange(12, dtype="<f4").reshape(2, 2, 3)
     second = np.full((2, 1), np.pi, dtype="<f4")

@@ -300,6 +300,7 @@ def test_observed_predictions_count_once_and_only_later_ones(lake: Lake) -> None
     assert count_observed(lake, "flights", at(3)) == 2
     assert count_observed(lake, "flights", at(4)) == 1
     assert count_observed(lake, "flights", at(5)) == 0
+    assert count_observed(lake, "flights", at(4), ["shop"]) == 1, "a table that knows no senders"
 
 
 def test_event_times_come_with_their_generation(lake: Lake) -> None:
@@ -382,17 +383,36 @@ def test_early_and_contradicting_outcomes_are_marked(lake: Lake) -> None:
             "writer": "w",
             "epoch": 1,
             "sequence": number,
+            "sender": "shop" if number % 2 == 0 else "sensors",
         }
         for number, (one, value, seen) in enumerate(sent)
     ]
-    write(location, entries, OUTCOME_COLUMNS, "observed_at")
+    columns = pa.unify_schemas([OUTCOME_COLUMNS, OUTCOME_OPTIONAL_COLUMNS])
+    write(location, [dict.fromkeys(columns.names) | entry for entry in entries], columns, "observed_at")
     wide = datetime(1, 1, 2, tzinfo=UTC)
     joined = lake.read_joined("flights", wide, at(9), columns=["score"], with_faults=True)
     assert "event_time" not in joined.column_names
     found = {row["prediction_id"]: row for row in joined.to_pylist()}
-    shown = [(found[one]["outcome"], found[one]["is_early"], found[one]["is_contradicted"]) for one in ids]
-    assert shown == [(1.0, False, False), (1.0, False, False), (0.0, False, True), (None, True, False)]
+    shown = [(found[one]["outcome"], found[one]["is_early"], found[one]["senders"]) for one in ids]
+    both = ["sensors", "shop"]
+    assert shown == [(1.0, False, None), (1.0, False, None), (0.0, False, both), (None, True, None)]
     assert found[ids[3]]["observed_at"] is None
+    every = count_observed(lake, "flights", None)
+    assert count_observed(lake, "flights", None, ["nobody"]) == every
+    assert count_observed(lake, "flights", None, ["shop"]) == len(
+        {entry["prediction_id"] for entry in entries if entry["sender"] != "shop"}
+    )
+    assert count_observed(lake, "flights", None, ["shop", "sensors"]) == 0
+    # Without the sender of the correction, the first outcome counts, and nothing contradicts it.
+    honest = lake.read_joined(
+        "flights", wide, at(9), columns=["score"], with_faults=True, excluded_senders=["shop"]
+    ).to_pylist()
+    assert {row["prediction_id"]: (row["outcome"], row["senders"]) for row in honest} == {
+        ids[0]: (None, None),
+        ids[1]: (1.0, None),
+        ids[2]: (1.0, None),
+        ids[3]: (None, None),
+    }
     plain = lake.read_joined("flights", wide, at(9), with_outcome=True)
     assert set(plain["prediction_id"].to_pylist()) == set(ids[:3]), "an early outcome is none"
-    assert not {"is_early", "is_contradicted"} & set(plain.column_names)
+    assert not {"is_early", "senders"} & set(plain.column_names)

@@ -70,7 +70,7 @@ def test_mismatched_release_raises_integrity_error(store: ModelStore, tmp_path: 
     (tmp_path / "flights" / "releases").mkdir(parents=True)
     (tmp_path / "flights" / "releases" / "000001.json").write_text(content)
     with pytest.raises(IntegrityError, match="release 1 of flights") as refusal:
-        store.latest_release("flights")
+        store.live_release("flights")
     assert refusal.value.hint
 
 
@@ -136,8 +136,8 @@ def test_what_is_no_file_is_refused_at_once(
     (tmp_path / "trains" / "releases").mkdir(parents=True)
     (tmp_path / "trains" / "releases" / "000001.json").write_text(entry("trains", 1))
     assert store.models() == ["flights", "trains"]
-    assert within(5, lambda: refusal(lambda: store.latest_release("flights")))
-    assert store.latest_release("trains") is not None
+    assert within(5, lambda: refusal(lambda: store.live_release("flights")))
+    assert store.live_release("trains") is not None
 
 
 def test_folder_of_a_model_that_is_a_link_is_an_error_of_that_model(
@@ -151,7 +151,7 @@ def test_folder_of_a_model_that_is_a_link_is_an_error_of_that_model(
     (tmp_path / "trains" / "releases" / "000001.json").write_text(entry("trains", 1))
     assert store.models() == ["linked", "trains"]
     with pytest.raises(DependencyUnavailable, match="symbolic link"):
-        store.latest_release("linked")
+        store.live_release("linked")
 
 
 def test_version_of_a_release_is_a_name(store: ModelStore, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_version_of_a_release_is_a_name(store: ModelStore, tmp_path: Path) -> No
     releases.mkdir(parents=True)
     (releases / "000001.json").write_text(entry("flights", 1).replace("0" * 64, "../../../home"))
     with pytest.raises(IntegrityError, match="names no version"):
-        store.latest_release("flights")
+        store.live_release("flights")
 
 
 def refusal(read: Callable[[], object]) -> str:

@@ -14,7 +14,7 @@ from shared.errors import OperatorError
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.models.signed_versions.key_files import record_secrets
 
-SECRETS = {"signing.pem", "prediction_id.key", "prediction_log.key", "verdicts.key"}
+SECRETS = {"signing.pem", "prediction_id.key", "prediction_log.key", "verdicts.key", "pseudonyms.key"}
 ALL = SECRETS | {"signing.pub"}
 
 

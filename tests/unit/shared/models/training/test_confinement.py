@@ -23,6 +23,7 @@ from shared.errors import TrainingFailed
 from shared.models.training import confined_exec
 from shared.models.training.confinement import UNCONFINED, Confinement, TrainingUser
 from shared.models.training.training_process import OUT_VARIABLE, TrainingJob, run_training
+from tests.fakes.landlock import has_landlock
 
 OFFLINE = Confinement(network=False)
 CAN_UNSHARE = (
@@ -204,6 +205,8 @@ def test_network_is_left_in_a_user_namespace_without_root(folder: Path) -> None:
         "user": None,
         "needed": [],
         "private": [],
+        "hidden": [],
+        "shown": [],
     }
     asked |= {"directory": "/", "report": 1}
     script = shutil.copy(confined_exec.__file__, folder / "confined_exec.py")
@@ -225,3 +228,51 @@ def test_network_is_left_in_a_user_namespace_without_root(folder: Path) -> None:
     if "network" in done.stdout:
         pytest.skip(f"user namespaces are not allowed here: {done.stdout}")
     assert done.stderr.split() == ["65534", "3"], "two lines of heading, and lo"
+
+
+READ = """
+import tempfile
+from pathlib import Path
+for path in {paths}:
+    try:
+        print(Path(path).read_text())
+    except OSError as error:
+        print(type(error).__name__)
+with tempfile.NamedTemporaryFile("w+") as file:
+    file.write("temporary"); file.flush()
+    print(Path(file.name).read_text())
+"""
+
+
+@pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
+def test_hidden_files_are_not_read_and_the_others_are(tmp_path: Path) -> None:
+    kept, hidden, project = tmp_path / "home" / "runs" / "a", tmp_path / "home", tmp_path / "project"
+    for folder in (kept, hidden / "lake", project, tmp_path / "home2"):
+        folder.mkdir(parents=True)
+        (folder / "rows").write_text(folder.name)
+    (project / "link").symlink_to(hidden / "lake" / "rows")
+    places = [
+        *(one / "rows" for one in (kept, hidden / "lake", project, tmp_path / "home2")),
+        project / "link",
+    ]
+    confinement = UNCONFINED.hiding([hidden], [kept, project])
+    printed = run(project, READ.format(paths=[str(place) for place in places]), confinement).splitlines()
+    assert printed == ["a", "PermissionError", "project", "home2", "PermissionError", "temporary"]
+
+
+@pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
+def test_file_that_is_hidden_in_a_shown_folder_is_not_read(tmp_path: Path) -> None:
+    project = tmp_path / "home" / "project"
+    project.mkdir(parents=True)
+    for name in ("history.parquet", "train.py"):
+        (project / name).write_text(name)
+    places = [project / "history.parquet", project / "train.py"]
+    confinement = UNCONFINED.hiding([tmp_path / "home", project / "history.parquet"], [project])
+    printed = run(project, READ.format(paths=[str(place) for place in places]), confinement).splitlines()
+    assert printed == ["PermissionError", "train.py", "temporary"]
+
+
+def test_programs_below_a_hidden_folder_stay_readable() -> None:
+    above = Path(sys.prefix).resolve().parent
+    assert Path(sys.prefix).resolve() in UNCONFINED.hiding([above], []).shown
+    assert UNCONFINED.hiding([Path("/nowhere")], []).shown == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.messaging.assignment_watch import FIRST_S, MAX_PAUSE_S, AssignmentWatch
+from shared.messaging.polling.assignment_watch import FIRST_S, MAX_PAUSE_S, AssignmentWatch
 
 
 class Clock:

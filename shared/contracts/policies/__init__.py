@@ -1,0 +1,1 @@
+"""Policies as documents: the part of loop.yaml that says when to train and on which rows."""

@@ -1,0 +1,1 @@
+"""How often a consumer asks, and when it joins its group again."""

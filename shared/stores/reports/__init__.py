@@ -1,0 +1,1 @@
+"""Reports of verdicts, kept in a folder or an object store."""

@@ -1,0 +1,1 @@
+"""How the lake's Delta tables are opened and read at a cost that does not grow with their age."""
