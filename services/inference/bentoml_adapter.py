@@ -15,6 +15,7 @@ from services.inference.bento.app_factory import AppFactory
 from services.inference.bento.schemas import TASK_REPORT
 from services.inference.bento.unread_request import UnreadRequest, to_starlette
 from services.inference.die_with_parent import die_with_parent
+from services.inference.draining_server import Drain, drain_before_end
 from services.inference.http.app import InferenceApp
 from services.inference.http.body import Receive
 from services.inference.http.response import Asgi, Scope, Send
@@ -55,10 +56,12 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
         access.propagate = False
         if TlsSettings().certificate is not None:
             _use_protocol(_ENCRYPTED_PROTOCOL)
-        elif InferenceSettings().fast_path:
+        else:  # also without the fast path: its connections end without errors
             _use_protocol(_PROTOCOL)
+        drain_before_end()
         self.inject_config()
-        self._adapter = BentoMLAdapter(in_front=InferenceSettings().fast_path)
+        settings = InferenceSettings()
+        self._adapter = BentoMLAdapter(in_front=settings.fast_path, drain=Drain(settings.drain_seconds))
         self._adapter.bentoml = AppFactory(
             self, self._adapter.answer, lambda: self._adapter.tasks, is_main=is_main
         )()
@@ -115,7 +118,8 @@ class BentoMLAdapter:
     tasks: TaskHandlers
     bentoml: Any
 
-    def __init__(self, *, in_front: bool) -> None:
+    def __init__(self, *, in_front: bool, drain: Drain) -> None:
+        self.drain = drain
         self._in_front = in_front
         self._checked: Asgi  # from the start of the server on
 
@@ -155,7 +159,7 @@ class BentoMLAdapter:
                 raise_file_limit()
                 sys.setswitchinterval(_SWITCH_SECONDS)
                 certificate = server_certificate(TlsSettings())
-                server = build(InferenceSettings(), HomeostatSettings(), certificate)
+                server = build(InferenceSettings(), HomeostatSettings(), certificate, self.drain)
                 self.app, self.tasks = server.app, server.tasks
                 self._checked = server.check_access(self._answer)
                 # uvicorn hands this state to each connection (ASGI's lifespan state).

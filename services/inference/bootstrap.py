@@ -14,6 +14,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 
 from services.inference.declared_precision import DeclaredForms
+from services.inference.draining_server import Drain
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.http.app import InferenceApp
 from services.inference.http.refusals import Refusals
@@ -23,7 +24,7 @@ from services.inference.isolation.process_pool import IsolatedProcessPool
 from services.inference.isolation.program_files import ProgramFiles
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.loader import Loader
-from services.inference.models.release_watcher import ReleaseWatcher
+from services.inference.models.release_log_poller import ReleaseLogPoller
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.on_demand.bounded_loader import BoundedLoader, OnLoop
@@ -34,12 +35,15 @@ from services.inference.prediction.metrics import CallEstimateMetrics
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
 from services.inference.prediction.spool_collector import SpoolCollector
+from services.inference.rollout.rollout import make_rollout
+from services.inference.rollout.shadow import Shadows
 from services.inference.routes import assemble, assemble_tasks, make_fast_path, make_pool
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import Engines, open_engine
 from services.inference.runtimes.gpu import Gpu, GpuCollector, count_gpus, find_gpu
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
+from services.inference.status.served_models import served_models
 from services.inference.tasks.handlers import TaskHandlers
 from services.inference.tasks.runner import TaskRunner
 from services.inference.tracing.metrics import SpanMetrics
@@ -55,6 +59,7 @@ from shared.contracts.prediction_id import PredictionIds
 from shared.http.access_check import AccessCheck
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.observability.logs import configure_logs, get_logger
+from shared.personal_data.pseudonyms import Pseudonyms
 from shared.settings import HomeostatSettings
 from shared.spool import SpoolWriter
 from shared.stores.model_store import open_model_store
@@ -77,9 +82,10 @@ class InferenceServer:
         check_access: Callable[[Asgi], Asgi],
         tasks: TaskHandlers,
         runner: TaskRunner,
-        watcher: ReleaseWatcher,
+        poller: ReleaseLogPoller,
         pool: ModelPool,
         predictor: Predictor,
+        shadows: Shadows,
         spool: SpoolWriter,
         peers: Peers,
         isolated: IsolatedProcessPool,
@@ -90,9 +96,10 @@ class InferenceServer:
         self.check_access = check_access
         self.tasks = tasks
         self._runner = runner
-        self._watcher = watcher
+        self._poller = poller
         self._pool = pool
         self._predictor = predictor
+        self._shadows = shadows
         self._spool = spool
         self._peers = peers
         self._isolated = isolated
@@ -102,7 +109,7 @@ class InferenceServer:
     async def start(self) -> None:
         """Start polling the release log. The server is live at once, and ready when the first model is loaded."""
         self._publishing = asyncio.create_task(self._peers.run(), name="publish-to-peers")
-        self._watcher.start()
+        self._poller.start()
         if self._spans is not None:
             self._spans.start()
         if self.hot is not None:
@@ -113,9 +120,10 @@ class InferenceServer:
         await self._runner.stop()
         self._pool.close()
         # In this order: a version on trial is given up, and not reported as a bad one.
-        self._watcher.begin_stop()
+        self._poller.begin_stop()
         await asyncio.to_thread(self._isolated.close)
-        await asyncio.to_thread(self._watcher.stop)
+        await asyncio.to_thread(self._poller.stop)
+        await asyncio.to_thread(self._shadows.close)
         await asyncio.to_thread(self._predictor.close)
         if self._spans is not None:
             await asyncio.to_thread(self._spans.shutdown)
@@ -126,9 +134,16 @@ class InferenceServer:
 
 
 def build(
-    settings: InferenceSettings, shared: HomeostatSettings, certificate: Expiring | None = None
+    settings: InferenceSettings,
+    shared: HomeostatSettings,
+    certificate: Expiring | None = None,
+    drain: Drain | None = None,
 ) -> InferenceServer:
-    """Build the server; call this on its event loop. `certificate`: that of its listener. Raises OperatorError."""
+    """Build the server; call this on its event loop. `certificate`: that of its listener. `drain`: of its process.
+
+    Raises OperatorError.
+    """
+    drain = drain or Drain(0)
     configure_logs("inference", shared)
     # A number too large for float32 is refused with its name; the warning of numpy adds nothing.
     warnings.filterwarnings(
@@ -147,7 +162,13 @@ def build(
     )
     keys = ensure_keys(shared.home)
     ids = PredictionIds(keys.prediction_id_secret())
-    spool = SpoolWriter.open(shared.home / "spool", maximum_bytes=settings.spool_bytes)
+    spool = SpoolWriter.open(
+        shared.home / "spool",
+        maximum_bytes=settings.spool_bytes,
+        maximum_seconds=settings.spool_seconds,
+        fsync=settings.spool_fsync,
+        sync_seconds=settings.spool_fsync_seconds,
+    )
 
     metrics = InferenceMetrics(CollectorRegistry(), maximum_in_flight=settings.maximum_in_flight)
     metrics.registry.register(SpoolCollector(spool))
@@ -160,7 +181,7 @@ def build(
         metrics.registry.register(GpuCollector(gpu, label))
     slots: Slots[Servable] = Slots()
     on_demand = OnDemandMetrics(metrics.registry)
-    recorder = Recorder(spool)
+    recorder = Recorder(spool, refuses=settings.spool_full == "refuse")
     predictor = Predictor(
         recorder,
         ids,
@@ -203,6 +224,7 @@ def build(
         probe_rows=settings.probe_rows,
         probe_tolerance=settings.probe_tolerance,
         precision_tolerance=settings.precision_tolerance,
+        pseudonyms=Pseudonyms.read(keys.pseudonyms) if keys.pseudonyms.exists() else None,
     )
     on_loop = _caller(asyncio.get_running_loop())
     on_demand.watch(slots, metrics.releases, bound_bytes=bound_bytes)
@@ -220,33 +242,50 @@ def build(
             unloaded=on_demand.unloaded,
         )
     load = loader.load if bounded is None else bounded.load
+    rollout = make_rollout(
+        slots,
+        ids,
+        predictor,
+        store,
+        load,
+        registry=metrics.registry,
+        versions=metrics.releases,
+        on_loop=on_loop,
+        retry_seconds=settings.retry_seconds,
+        load_live=None if bounded is None else bounded.load_live,
+    )
     load_live = loader.load if bounded is None else bounded.load_live
     pool = make_pool(settings, slots, load_live, on_demand)
-    watcher = ReleaseWatcher(
+    poller = ReleaseLogPoller(
         store,
         slots,
         load,
         metrics=metrics.releases,
         on_loop=on_loop,
         has_room=None if bounded is None else bounded.has_room,
+        sides=rollout.releases,
         only=settings.models,
         poll_seconds=settings.poll_seconds,
         retry_seconds=settings.retry_seconds,
     )
-    metrics.releases.watch_release_log(watcher.seconds_since_read)
+    metrics.releases.watch_release_log(poller.seconds_since_read)
+    metrics.releases.watch_served(partial(served_models, slots, poller))
     status = Status(
         pool,
-        watcher,
+        poller,
         spool,
         metrics,
         on_demand,
         estimates,
         device=device.name,
         device_reason=device.reason,
+        side_slots=rollout.status,
         worker=registration.number if registration is not None else 1,
+        drain=drain,
     )
     peers: Peers = Alone(metrics.registry, status.of_this_process)
     if registration is not None:
+        drain.is_last = registration.stop_listening
         peers = SeveralProcesses(
             registration, metrics.registry, status.of_this_process, workers=settings.workers
         )
@@ -262,10 +301,11 @@ def build(
         pool,
         recorder,
         predictor,
+        rollout.canaries,
         ids,
         metrics,
         status,
-        known_models=watcher.known_models,
+        known_models=poller.known_models,
         peers=peers,
         tracing=tracing,
     )
@@ -283,7 +323,19 @@ def build(
     gc.collect()
     gc.freeze()
     return InferenceServer(
-        app, hot, check_access, tasks, runner, watcher, pool, predictor, spool, peers, isolated, spans
+        app,
+        hot,
+        check_access,
+        tasks,
+        runner,
+        poller,
+        pool,
+        predictor,
+        rollout.shadows,
+        spool,
+        peers,
+        isolated,
+        spans,
     )
 
 

@@ -136,7 +136,7 @@ class InferenceMetrics(Collector):
         return dict(sorted(self._errors.items()))
 
     def collect(self) -> Iterable[Metric]:
-        """All series. Copies each mapping first: the watcher's thread may change it during a scrape."""
+        """All series. Copies each mapping first: the poller's thread may change it during a scrape."""
         yield from self._collect_requests()
         yield from self._collect_calls()
 

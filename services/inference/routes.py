@@ -21,6 +21,7 @@ from services.inference.on_demand.model_pool import ModelPool
 from services.inference.open_inference.handlers import OpenInferenceHandler
 from services.inference.prediction.predictor import Predictor
 from services.inference.prediction.recorder import Recorder
+from services.inference.rollout.canary import CanaryAnswers
 from services.inference.settings import InferenceSettings
 from services.inference.status.report import Status
 from services.inference.tasks.handlers import TaskHandlers
@@ -42,6 +43,7 @@ def assemble(
     pool: ModelPool,
     recorder: Recorder,
     predictor: Predictor,
+    canaries: CanaryAnswers,
     ids: PredictionIds,
     metrics: InferenceMetrics,
     status: Status,
@@ -51,12 +53,12 @@ def assemble(
     tracing: Tracing | None = None,
 ) -> InferenceApp:
     """The application with its handlers. `peers`: None for a server of one process."""
-    predict = PredictHandler(pool, predictor, metrics, maximum_rows=settings.maximum_rows)
+    predict = PredictHandler(pool, predictor, canaries, metrics, maximum_rows=settings.maximum_rows)
     outcomes = OutcomesHandler(
         pool, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows, known_models=known_models
     )
-    oip = OpenInferenceHandler(pool, predictor, metrics, status, maximum_rows=settings.maximum_rows)
-    mlflow = MlflowHandler(pool, predictor, metrics, status, maximum_rows=settings.maximum_rows)
+    oip = OpenInferenceHandler(pool, predictor, canaries, metrics, status, maximum_rows=settings.maximum_rows)
+    mlflow = MlflowHandler(pool, predictor, canaries, metrics, status, maximum_rows=settings.maximum_rows)
     operations = OperationsHandler(status, peers or Alone(metrics.registry, lambda: status.of_this_process()))
     return InferenceApp(
         {

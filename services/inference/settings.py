@@ -32,8 +32,8 @@ class InferenceSettings(BaseSettings):
     )
     fast_path: bool = Field(
         True,
-        description="Whether requests bypass BentoML's middleware, and prediction requests also ASGI. If false, BentoML "
-        "calls the same handlers, which is several times slower.",
+        description="Whether requests bypass BentoML's middleware, and prediction requests also ASGI. If false, they pass "
+        "through BentoML to the same handlers, which is several times slower.",
     )
     model_memory_mib: int = Field(
         0,
@@ -167,6 +167,15 @@ class InferenceSettings(BaseSettings):
         gt=0,
         description="Timeout in seconds for receiving the headers of a request, and again for its body.",
     )
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        # BentoML's supervisor kills a process 30 s after it was told to end, and the last requests need time after the drain.
+        le=20,
+        description="Seconds for which a server still answers requests after SIGTERM, at most 20. Meanwhile, `/health/ready` "
+        "returns 503 and each response has `Connection: close`. Behind a load balancer, set it above the interval of its health "
+        "checks and its timeout for unused connections.",
+    )
     maximum_file_bytes: int = Field(
         256 << 20, ge=1024, description="Maximum size of a batch task's file in bytes."
     )
@@ -183,6 +192,24 @@ class InferenceSettings(BaseSettings):
     spool_bytes: int = Field(
         2 << 30,
         ge=1 << 20,
-        description="Maximum size of the spool in bytes. If it is full, requests are still answered, but their rows are "
-        "not logged; they are counted as dropped.",
+        description="Maximum size of the spool in bytes. `HOMEOSTAT_INFERENCE_SPOOL_FULL` says what happens when it is full.",
+    )
+    spool_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="Maximum age of the oldest row on the spool that Kafka has not acknowledged, in seconds; 0: no maximum.",
+    )
+    spool_full: Literal["drop", "refuse"] = Field(
+        "drop",
+        description="What to do with a request whose rows the spool cannot take: answer it and count its rows as dropped, or "
+        "refuse it with 503. Rows of refused requests are counted as dropped, too.",
+    )
+    spool_fsync: Literal["never", "interval", "always"] = Field(
+        "never",
+        description="When rows are synced to the disk. A killed process never loses rows. A power cut loses what the kernel has "
+        "not written: usually the last 30 s (`never`), at most the last `HOMEOSTAT_INFERENCE_SPOOL_FSYNC_SECONDS` (`interval`), "
+        "or no answered row (`always`, which adds a disk write to each answer).",
+    )
+    spool_fsync_seconds: float = Field(
+        1.0, gt=0, description="Seconds between two syncs of the spool with `interval`."
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from _bentoml_impl.server.app import ServiceAppFactory  # type: ignore[import-untyped]
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from services.inference.bento.unread_request import to_starlette
 from services.inference.http.response import Asgi
 from services.inference.tasks.handlers import Answer, TaskHandlers
+from shared.http.errors import wrong_method
 
+TASKS = "/score_file/"
 _PAGE_WITH_TRACKER = frozenset({"index", "assets", "static_content"})
 
 
@@ -32,12 +35,12 @@ class AppFactory(ServiceAppFactory):  # type: ignore[misc]
         self._tasks = tasks
 
     def __call__(self) -> Starlette:
-        """The application. A path that is a method's, with another HTTP method, reaches `rest` too, which answers 405."""
+        """The application. Another HTTP method is answered with 405: on a path of tasks here, on any other by `rest`."""
         app: Starlette = super().__call__()
         routes = [
             route for route in app.router.routes if getattr(route, "name", "") not in _PAGE_WITH_TRACKER
         ]
-        app.router.routes = [*routes, Mount("/", app=self._rest)]
+        app.router.routes = [*routes, *_refusals(routes), Mount("/", app=self._rest)]
         return app
 
     def get_system_routes(self, path_prefix: str = "") -> list[BaseRoute]:
@@ -71,3 +74,28 @@ class AppFactory(ServiceAppFactory):  # type: ignore[misc]
         response = to_starlette(answer)
         self._add_response_headers(response)
         return response
+
+
+def _refusals(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+    """Routes that answer 405 on the paths of tasks, which `rest` does not have."""
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        if isinstance(route, Route) and route.path.startswith(TASKS):
+            methods.setdefault(route.path, set()).update(route.methods or ())
+    for path, allowed in methods.items():
+        yield Route(path, WrongMethod(path, ", ".join(sorted(allowed))))
+
+
+class WrongMethod:
+    """An ASGI application that answers 405: as the endpoint of a route it receives every method."""
+
+    def __init__(self, path: str, allowed: str) -> None:
+        self._path = path
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        made = wrong_method(scope["method"], self._path)
+        response = Response(
+            made.body, made.status, {"allow": self._allowed, "content-type": "application/json"}
+        )
+        await response(scope, receive, send)

@@ -100,6 +100,12 @@ class PredictRequest(Described):
     rows: list[dict[str, Any]] = Field(description="Objects of feature names and values, one per row.")
     model: str | None = Field(None, description="Name of the model; optional while one model is served.")
     event_time: str | None = Field(None, description=f"Time at which the rows were true. {_TIME}")
+    key: str | None = Field(
+        None,
+        description="What decides whether a canary answers, such as the id of a customer: the same key gets the same version.",
+        min_length=1,
+        max_length=256,
+    )
 
 
 class PredictResponse(Described):
@@ -108,6 +114,9 @@ class PredictResponse(Described):
     model: str
     version: str = Field(description="Content digest of the version.")
     generation: int = Field(description="Number of the release.")
+    slot: str | None = Field(
+        None, description="`canary` if the model's canary answered; else it is left out."
+    )
     predictions: list[ScoreAnswer | ClassAnswer | ValuesAnswer | EmbeddingAnswer | TensorAnswer] = Field(
         description="One answer per row, in the form of the model's kind."
     )

@@ -5,6 +5,8 @@
 2. without one read the body alone, and submit it: it is answered together with what else arrived in this iteration of the loop
 3. hand the reply to the connection once the rows are on the spool
 4. after any problem hand the request back: the ordinary path words every error
+
+While a model has a canary the ordinary path answers all of its requests.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from services.inference.prediction.predictor import Predictor
 from services.inference.tracing.request_trace import Tracing
 from shared.access.directness import is_direct
 from shared.errors import HomeostatError
+from shared.http.connections import CLOSE
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -88,6 +91,7 @@ class HotRequests:
         self._default_headers: Sequence[tuple[bytes, bytes]] = ()
         self._reply_heads: dict[bytes, bytes] = {}
         self._slots = slots
+        self._canaries = slots.sides.canaries
         self._predictor = predictor
         self._metrics = metrics
         self._tracing = tracing
@@ -115,12 +119,15 @@ class HotRequests:
         return self.layouts.learn(data, url, headers, grant)
 
     def reply_head(self, headers: bytes, default: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """A reply up to the length of its body. The `default` headers, those that uvicorn adds, change once a second."""
+        """A reply up to the length of its body. The `default` headers, those that uvicorn adds, change once a second.
+
+        Whether the connection ends is the connection's to say.
+        """
         if self._default_headers is not default:
             self._default_headers, self._reply_heads = default, {}
         head = self._reply_heads.get(headers)
         if head is None:
-            lines = b"".join(b"%b: %b\r\n" % header for header in default)
+            lines = b"".join(b"%b: %b\r\n" % header for header in default if header != CLOSE)
             head = self._reply_heads[headers] = b"HTTP/1.1 200 OK\r\n%b%bcontent-length: " % (lines, headers)
         return head
 
@@ -147,7 +154,7 @@ class HotRequests:
     ) -> bool:
         """Take an infer request whose body is `raw[start:end]`; False: answer it in the ordinary way."""
         servable = self._slots.peek(model)
-        if servable is None or self._is_to_be_traced():
+        if servable is None or model in self._canaries or self._is_to_be_traced():
             return False
         plan = self._infer.find(servable, raw, start, end, head_bytes)
         if plan is None:
@@ -162,6 +169,8 @@ class HotRequests:
         if self._is_to_be_traced():
             return False
         plan = self._predict.find(raw, start, end)
+        if plan is not None and plan.servable.model in self._canaries:
+            return False
         if plan is None or not self._is_live(plan.servable, plan.model):
             return self._submit_predict_alone(raw, start, end, answer)
         request = self._groups.read(plan, raw, start + len(plan.before), end - len(plan.after), answer)
@@ -204,7 +213,9 @@ class HotRequests:
             return False
         rows = found.batch.rows
         done = self._done(servable, rows, found.write, answer)
-        self._submit(Call(servable, rows, done, batch=found.batch, event_time=found.event_time))
+        self._submit(
+            Call(servable, rows, done, batch=found.batch, event_time=found.event_time, key=found.key)
+        )
         return True
 
     def _submit_predict_alone(self, raw: bytes, start: int, end: int, answer: Answer) -> bool:
@@ -227,6 +238,7 @@ class HotRequests:
             documents=found.documents,
             check=found.check,
             event_time=found.event_time,
+            key=found.key,
         )
         self._submit(call)
         return True
@@ -251,7 +263,7 @@ class HotRequests:
             servable = self._slots.acquire(model)
         except HomeostatError:
             return None
-        if self._predictor.is_ready(servable):
+        if servable.model not in self._canaries and self._predictor.is_ready(servable):
             return servable
         self._slots.release(servable)
         return None

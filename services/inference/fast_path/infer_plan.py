@@ -175,12 +175,12 @@ def write_reply(
 
 
 def _has_one_tensor(servable: Servable, wire: InferRequest) -> bool:
-    """A time is checked against the clock at each request, so it is no part of a plan."""
+    """A time is checked against the clock at each request, and a key is logged with its rows: neither is part of a plan."""
     features = servable.schema.features
     return (
         len(features) == len(wire.inputs) == 1
         and features[0].type == "tensor"
-        and "event_time" not in wire.parameters
+        and wire.parameters.keys().isdisjoint({"event_time", "key"})
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from services.inference.fast_path.infer_plan import InferPlan, plan_binary, plan_json, write_reply
 from services.inference.fast_path.request_groups import Reply
+from services.inference.http.routing_key import parse_key
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
@@ -30,6 +31,7 @@ class InferBody(NamedTuple):
     batch: Batch
     write: Write
     event_time: datetime | None = None
+    key: str | None = None
 
 
 class InferReader:
@@ -71,9 +73,10 @@ class InferReader:
             )
             if plan is not None:
                 self._learn(servable, around, plan)
+        key = parse_key(wire.parameters.get("key"))
         event_time = parse_given_timestamp(wire.parameters.get("event_time"), field="event_time")
         return InferBody(
-            batch, lambda prediction: write_reply(servable, wire, requested, prediction), event_time
+            batch, lambda prediction: write_reply(servable, wire, requested, prediction), event_time, key
         )
 
     def forget(self, model: str) -> None:

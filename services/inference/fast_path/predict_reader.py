@@ -18,12 +18,13 @@ import orjson
 
 from services.inference.fast_path.tensor_rows import Around, TensorRowsPlan, around_lists, plan_tensor_rows
 from services.inference.fast_path.typed_rows import TypedRows
+from services.inference.http.routing_key import parse_key
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Check
 from shared.errors import HomeostatError
 
-_KEYS = frozenset({"model", "event_time", "rows"})
+_KEYS = frozenset({"model", "event_time", "key", "rows"})
 # Where clients write the model's name: before or after the rows. Only a guess: the decoded body decides.
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 _NEAR = 256
@@ -38,6 +39,7 @@ class PredictRequest(NamedTuple):
     documents: list[Any]
     check: Check
     event_time: datetime | None = None
+    key: str | None = None
 
 
 class PredictReader:
@@ -107,7 +109,7 @@ class PredictReader:
                 if TypedRows.takes(servable.schema, len(body))
                 else self._as_objects(servable, model, body)
             )
-        except HomeostatError:  # a time that is none
+        except HomeostatError:  # a time or key that is none
             pass
         finally:
             if found is None:
@@ -121,7 +123,7 @@ class PredictReader:
         found = typed[1].decode(body)
         if found is None or found.model != model:
             return None
-        return self._request(servable, found.rows, typed[1].batch, found.event_time)
+        return self._request(servable, found.rows, typed[1].batch, found.event_time, found.key)
 
     def _as_objects(self, servable: Servable, model: str | None, body: memoryview) -> PredictRequest | None:
         try:
@@ -135,10 +137,13 @@ class PredictReader:
             or not isinstance(document.get("rows"), list)
         ):
             return None
-        return self._request(servable, document["rows"], servable.schema.batch, document.get("event_time"))
+        check = servable.schema.batch
+        return self._request(
+            servable, document["rows"], check, document.get("event_time"), document.get("key")
+        )
 
     def _request(
-        self, servable: Servable, rows: list[Any], check: Check, event_time: object
+        self, servable: Servable, rows: list[Any], check: Check, event_time: object, key: object
     ) -> PredictRequest | None:
         if not 0 < len(rows) <= self._maximum_rows:
             return None
@@ -148,4 +153,5 @@ class PredictReader:
             rows,
             check,
             parse_given_timestamp(event_time, field="event_time"),
+            parse_key(key),
         )

@@ -24,7 +24,7 @@ from services.inference.fast_path.header_layout import HeaderLayout, RequestHead
 from services.inference.fast_path.header_limit import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
 from services.inference.fast_path.request_groups import Reply
-from shared.http.connections import stop_answering
+from shared.http.connections import CLOSE, stop_answering
 
 STATE = "homeostat_hot_requests"  # where the lifespan state has the HotRequests
 _QUIET_SECONDS = 0.1
@@ -55,6 +55,9 @@ class FastProtocol(HttpToolsProtocol):
         self._header_limit = HeaderLimit()
         self._draining = False
         self._quiet: asyncio.TimerHandle | None = None
+        self._unanswered: list[
+            Any
+        ] = []  # cycles of the ordinary path: the one that is answered, then those that wait
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Also a connection that was accepted just before the server stops is closed."""
@@ -70,17 +73,18 @@ class FastProtocol(HttpToolsProtocol):
         """Forget what is unfinished; an answer that is due is still logged."""
         self._drop_partial()
         self._cancel_quiet()
+        self._stop_answering()
         if self._hot is not None:
             self._hot.connections.pop(self, None)
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
         """The client sends nothing more: the transport closes, and an answer that is due cannot be written."""
-        stop_answering(self.cycle)
+        self._stop_answering()
 
     def send_400_response(self, msg: str) -> None:
         """Answer malformed bytes, also where the application answers the request that they belong to."""
-        stop_answering(self.cycle)
+        self._stop_answering()
         super().send_400_response(msg)
 
     def data_received(self, data: bytes) -> None:
@@ -175,6 +179,8 @@ class FastProtocol(HttpToolsProtocol):
             learned = self._hot.learn(data, self.url, self.headers, anonymous=self._takes_anonymous)
             self._layout = learned or self._layout
         super().on_headers_complete()
+        self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
+        self._unanswered.append(self.cycle)
         if self._draining and self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -276,11 +282,13 @@ class FastProtocol(HttpToolsProtocol):
             super().data_received(request)
         else:
             self.server_state.total_requests += 1
-            end = b"\r\nconnection: close\r\n\r\n" if self._draining else b"\r\n\r\n"
+            default = self.server_state.default_headers
+            closes = self._draining or CLOSE in default
+            end = b"\r\nconnection: close\r\n\r\n" if closes else b"\r\n\r\n"
             body = reply.body
-            head = cast(HotRequests, self._hot).reply_head(reply.headers, self.server_state.default_headers)
+            head = cast(HotRequests, self._hot).reply_head(reply.headers, default)
             transport.write(b"%b%d%b%b" % (head, len(body), end, body))
-            if self._draining:
+            if closes:
                 transport.close()
                 return
             self._idle_since = self.loop.time()
@@ -299,6 +307,13 @@ class FastProtocol(HttpToolsProtocol):
             or bool(self.pipeline)
             or (self.cycle is not None and not self.cycle.response_complete)
         )
+
+    def _stop_answering(self) -> None:
+        """Drop what the application still sends. uvicorn knows the last request only, and others may have been sent before it."""
+        self.pipeline.clear()
+        for cycle in self._unanswered:
+            stop_answering(cycle)
+        self._unanswered.clear()
 
     def _close_when_quiet(self) -> None:
         if self._quiet is None and self._is_idle() and not self.transport.is_closing():

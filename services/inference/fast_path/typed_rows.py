@@ -35,6 +35,7 @@ class PredictBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     rows: list[Any]
     model: str | None = None
     event_time: str | None = None
+    key: str | None = None
 
 
 class TypedRows:
@@ -43,9 +44,11 @@ class TypedRows:
     def __init__(self, schema: Schema) -> None:
         features = schema.features
         self._names = [one.name for one in features]
-        self._numbers = [place for place, one in enumerate(features) if one.type == "number"]
+        self._numbers = [
+            place for place, one in enumerate(features) if one.type == "number" and not one.is_protected
+        ]
         self._others = [
-            (place, check) for place, check in enumerate(schema.checks) if check.feature.type != "number"
+            (place, check) for place, check in enumerate(schema.checks) if place not in self._numbers
         ]
         # A feature's name may be a word of Python; and without `kw_only` fields with a default must be the last.
         row = msgspec.defstruct(

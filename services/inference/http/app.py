@@ -12,7 +12,7 @@ from services.inference.http.response import Response, Scope, Send, from_error, 
 from services.inference.metrics import InferenceMetrics
 from services.inference.tracing.request_trace import Tracing, current_trace
 from shared.errors import CallerError, OperatorError
-from shared.http.access_check import STILL_PERMITTED
+from shared.http.access_check import CALLER, STILL_PERMITTED
 from shared.http.errors import error_response, no_route, wrong_method
 from shared.observability.logs import get_logger
 
@@ -58,6 +58,7 @@ class InferenceApp:
     async def respond(self, scope: Scope, receive: Receive) -> Response | None:
         """The response to one request; None if the client is gone."""
         request = Request(scope["method"], scope["path"], scope["headers"])
+        request.sender = scope[CALLER].name if CALLER in scope else ""
         trace = None
         if self._tracing is not None and request.method == "POST":
             tracestate = request.header(b"tracestate").decode("latin-1")

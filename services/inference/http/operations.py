@@ -36,7 +36,7 @@ class OperationsHandler:
         return json_response(health.live())
 
     async def ready(self, request: Request) -> Response:
-        """200 if at least one model is loaded, in every worker; 503 if not."""
+        """200 if every worker has loaded the released models, or those that can be loaded; 503 before, and if none is."""
         return json_response(*health.ready(self._status.ready()))
 
     async def metrics(self, request: Request) -> Response:

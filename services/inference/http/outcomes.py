@@ -88,6 +88,8 @@ class OutcomesHandler:
                 traceparent=request.traceparent(),
                 labels=[item.label for item in group] if known[model].labels else None,
                 numbers=[item.numbers for item in group] if known[model].names else None,
+                sender=request.sender,
+                time_bound=known[model].time_bound,
             )
             if not stored:
                 # A prediction is useful even if it is not logged; an outcome is not.

@@ -11,6 +11,7 @@ import orjson
 
 from services.inference.http.request import Request
 from services.inference.http.response import Response
+from services.inference.http.routing_key import parse_key
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
@@ -18,20 +19,29 @@ from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
 from services.inference.prediction.class_scores import scores_by_label
 from services.inference.prediction.predictor import Predictor
+from services.inference.rollout.canary import CanaryAnswers
+from shared.contracts.prediction_id import IdBlock
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
-from shared.validation_text import show
+from shared.validation_text import kind_of, show
 
-_KEYS = frozenset({"model", "event_time", "rows"})
+_KEYS = frozenset({"model", "event_time", "key", "rows"})
 
 
 class PredictHandler:
     """Handles `/predict`."""
 
     def __init__(
-        self, models: ModelPool, predictor: Predictor, metrics: InferenceMetrics, *, maximum_rows: int
+        self,
+        models: ModelPool,
+        predictor: Predictor,
+        canaries: CanaryAnswers,
+        metrics: InferenceMetrics,
+        *,
+        maximum_rows: int,
     ) -> None:
         self._models = models
+        self._canaries = canaries
         self._predictor = predictor
         self._metrics = metrics
         self._maximum_rows = maximum_rows
@@ -46,19 +56,30 @@ class PredictHandler:
             raise InvalidRequest(
                 f"`model` is {show(model)}", field="model", expected="the name of a model", status=400
             )
-        servable = request.servable = await self._models.acquire(model)
+        live = request.servable = await self._models.acquire(model)
         try:
             event_time = parse_given_timestamp(document.get("event_time"), field="event_time")
+            key = parse_key(document.get("key"))
             text = request.body
-            batch = servable.schema.batch(rows, may_hold_booleans=b"true" in text or b"false" in text)
-            prediction = await self._predictor.predict(
-                servable, batch, event_time=event_time, traceparent=request.traceparent()
-            )
+            may_hold_booleans = b"true" in text or b"false" in text
+
+            async def attempt(servable: Servable, first_id: IdBlock | None) -> tuple[Servable, Prediction]:
+                batch = servable.schema.batch(rows, may_hold_booleans=may_hold_booleans)
+                return servable, await self._predictor.predict(
+                    servable,
+                    batch,
+                    event_time=event_time,
+                    traceparent=request.traceparent(),
+                    first_id=first_id,
+                    key=key,
+                )
+
+            servable, prediction = await self._canaries.answer(live, key, attempt)
             response = Response(200, write_predictions(servable, prediction))
-            self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
+            self._metrics.answered(servable, len(rows), time.perf_counter() - start)
             return response
         finally:
-            self._models.release(servable)
+            self._models.release(live)
 
     def _rows(self, document: Any) -> list[Any]:
         if not document.keys() <= _KEYS:
@@ -66,13 +87,13 @@ class PredictHandler:
             raise InvalidRequest(
                 f"unknown field {name!r}",
                 field=name,
-                expected="only `model`, `event_time` and `rows`",
+                expected="only `model`, `event_time`, `key` and `rows`",
                 status=400,
             )
         rows = document.get("rows")
         if not isinstance(rows, list):
             raise InvalidRequest(
-                "`rows` is missing" if rows is None else f"`rows` is {show(rows)}",
+                "`rows` is missing" if rows is None else f"`rows` is {kind_of(rows)}",
                 field="rows",
                 expected="a list of objects, one per row",
                 status=400,

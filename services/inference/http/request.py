@@ -15,13 +15,17 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(slots=True)
 class Request:
-    """A request with its complete body. A handler sets `servable` to the one it acquired, for the metrics."""
+    """A request with its complete body. A handler sets `servable` to the one it acquired, for the metrics.
+
+    `sender`: the authenticated name of the caller; empty on a public route.
+    """
 
     method: str
     path: str
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes = b""
     servable: Servable | None = field(default=None)
+    sender: str = ""
 
     def header(self, name: bytes) -> bytes:
         """The value of a header by its lower-case name; empty if it was not sent."""

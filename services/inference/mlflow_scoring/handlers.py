@@ -12,6 +12,7 @@ from services.inference.http.error_bodies import in_form_of
 from services.inference.http.own_version import own_version
 from services.inference.http.request import Request
 from services.inference.http.response import JSON, Response, from_error
+from services.inference.http.routing_key import parse_key
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.mlflow_scoring.csv_rows import read_csv
@@ -22,7 +23,9 @@ from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
 from services.inference.prediction.class_scores import scores_by_label
 from services.inference.prediction.predictor import Predictor
+from services.inference.rollout.canary import CanaryAnswers
 from services.inference.status.report import Status
+from shared.contracts.prediction_id import IdBlock
 from shared.errors import InvalidRequest
 from shared.http.errors import ErrorResponse
 
@@ -38,6 +41,7 @@ class MlflowHandler:
         self,
         models: ModelPool,
         predictor: Predictor,
+        canaries: CanaryAnswers,
         metrics: InferenceMetrics,
         status: Status,
         *,
@@ -45,6 +49,7 @@ class MlflowHandler:
     ) -> None:
         self._models = models
         self._predictor = predictor
+        self._canaries = canaries
         self._metrics = metrics
         self._status = status
         self._maximum_rows = maximum_rows
@@ -82,21 +87,34 @@ class MlflowHandler:
                 expected="the model of the path, or no `model`",
                 status=400,
             )
-        servable = request.servable = await self._acquire(invocation.model if model is None else model)
+        live = request.servable = await self._acquire(invocation.model if model is None else model)
         try:
-            features = servable.schema.features
-            rows = rows_of(invocation, features) if kind == _JSON else read_csv(request.body, features)
-            self._check_count(rows, invocation.form)
             event_time = parse_given_timestamp(invocation.event_time, field="event_time")
-            batch = servable.schema.batch(rows)
-            prediction = await self._predictor.predict(
-                servable, batch, event_time=event_time, traceparent=request.traceparent()
-            )
+            key = parse_key(invocation.key)
+
+            async def attempt(
+                servable: Servable, first_id: IdBlock | None
+            ) -> tuple[Servable, Prediction, int]:
+                features = servable.schema.features
+                rows = rows_of(invocation, features) if kind == _JSON else read_csv(request.body, features)
+                self._check_count(rows, invocation.form)
+                batch = servable.schema.batch(rows)
+                prediction = await self._predictor.predict(
+                    servable,
+                    batch,
+                    event_time=event_time,
+                    traceparent=request.traceparent(),
+                    first_id=first_id,
+                    key=key,
+                )
+                return servable, prediction, batch.rows
+
+            servable, prediction, count = await self._canaries.answer(live, key, attempt)
             response = _respond(servable, prediction)
-            self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
+            self._metrics.answered(servable, count, time.perf_counter() - start)
             return response
         finally:
-            self._models.release(servable)
+            self._models.release(live)
 
     async def _acquire(self, model: str | None) -> Servable:
         try:
@@ -138,6 +156,8 @@ def _respond(servable: Servable, prediction: Prediction) -> Response:
         "version": servable.version,
         "generation": servable.generation,
     }
+    if servable.release.slot != "live":
+        document["slot"] = servable.release.slot
     return Response(200, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), (JSON,))
 
 

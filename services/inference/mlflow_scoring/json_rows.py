@@ -10,14 +10,14 @@ from typing import Any
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
-from shared.validation_text import show
+from shared.validation_text import kind_of, show
 
 Row = dict[str, Any]
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _KEYS = frozenset({*FORMS, "params"})
 _SPLIT_KEYS = frozenset({"columns", "index", "data"})
-_PARAMETERS = ("model", "event_time")
+_PARAMETERS = ("model", "event_time", "key")
 # Each costs about a microsecond, during which no other request is answered.
 _MAX_NANS = 1_000_000
 # A run of anything but NaN, then NaN where there is one. Strings are skipped whole; linear, also where a string has no end.
@@ -26,12 +26,13 @@ _NAN = re.compile(rb'((?:[^"N]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|N(?!aN))*+)(NaN)
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A scoring request: the data under `form`, and what `params` say. `model` and `event_time` are None where not given."""
+    """A scoring request: the data under `form`, and what `params` say. Those are None where not given."""
 
     form: str
     data: Any
     model: str | None
     event_time: Any
+    key: Any = None
 
 
 def read_invocation(body: bytes) -> Invocation:
@@ -50,12 +51,15 @@ def read_invocation(body: bytes) -> Invocation:
     params = document.get("params")
     if params is None:
         params = {}
-    if not isinstance(params, dict) or not params.keys() <= set(_PARAMETERS):
-        raise _bad("params", f"`params` is {show(params)}", f"an object with {' and '.join(_PARAMETERS)}")
+    if not isinstance(params, dict):
+        raise _bad("params", f"`params` is {kind_of(params)}", f"an object with {', '.join(_PARAMETERS)}")
+    if surplus := params.keys() - set(_PARAMETERS):
+        name = min(surplus)[:80]
+        raise _bad("params", f"`params` has the unknown key {name!r}", f"only {', '.join(_PARAMETERS)}")
     model = params.get("model")
     if model is not None and not isinstance(model, str):
         raise _bad("model", f"`model` is {show(model)}", "the name of a model")
-    return Invocation(forms[0], document[forms[0]], model, params.get("event_time"))
+    return Invocation(forms[0], document[forms[0]], model, params.get("event_time"), params.get("key"))
 
 
 def rows_of(invocation: Invocation, features: Sequence[Feature]) -> list[Row]:
@@ -67,14 +71,14 @@ def rows_of(invocation: Invocation, features: Sequence[Feature]) -> list[Row]:
         return _of_columns(data, features)
     if not isinstance(data, list):
         expected = "lists by feature name, or a list of rows" if form == "inputs" else "a list of rows"
-        raise _bad(form, f"`{form}` is {show(data)}", expected)
+        raise _bad(form, f"`{form}` is {kind_of(data)}", expected)
     if form != "dataframe_records" and len(features) == 1 and not any(type(row) is dict for row in data):
         return [{features[0].name: value} for value in _column(data, features[0].type == "tensor")]
     for place, row in enumerate(data):
         if type(row) is not dict:
             raise _bad(
                 form,
-                f"row {place} of `{form}` is {show(row)}",
+                f"row {place} of `{form}` is {kind_of(row)}",
                 "an object of feature names and values",
                 place,
             )
@@ -84,16 +88,16 @@ def rows_of(invocation: Invocation, features: Sequence[Feature]) -> list[Row]:
 def _of_split(data: Any) -> list[Row]:
     form = "dataframe_split"
     if not isinstance(data, dict) or not data.keys() <= _SPLIT_KEYS:
-        raise _bad(form, f"`{form}` is {show(data)}", "an object with columns and data")
+        raise _bad(form, f"`{form}` is {kind_of(data)}", "an object with columns and data")
     columns, rows = data.get("columns"), data.get("data")
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
-        raise _bad(form, f"`columns` is {show(columns)}", "a list of feature names")
+        raise _bad(form, f"`columns` is {kind_of(columns)}", "a list of feature names")
     check_columns(columns)
     if not isinstance(rows, list):
-        raise _bad(form, f"`data` is {show(rows)}", "a list with one list of values per row")
+        raise _bad(form, f"`data` is {kind_of(rows)}", "a list with one list of values per row")
     for place, row in enumerate(rows):
         if type(row) is not list or len(row) != len(columns):
-            raise _bad(form, f"row {place} is {show(row)}", f"a list of {len(columns)} values", place)
+            raise _bad(form, f"row {place} is {kind_of(row)}", f"a list of {len(columns)} values", place)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -102,7 +106,7 @@ def _of_columns(data: dict[str, Any], features: Sequence[Feature]) -> list[Row]:
     columns: dict[str, list[Any]] = {}
     for name, values in data.items():
         if not isinstance(values, list):
-            raise _bad(name[:80], f"input {name[:80]} is {show(values)}", "a list with one value per row")
+            raise _bad(name[:80], f"input {name[:80]} is {kind_of(values)}", "a list with one value per row")
         columns[name] = _column(values, name in tensors)
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:

@@ -13,6 +13,7 @@ from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
 from shared.models.feature_arrays import MAX_FLOAT_INTEGER
 from shared.models.nullable_booleans import is_flag
+from shared.personal_data.protection import Pseudonymise, protected_values
 from shared.validation_text import show
 
 Array = npt.NDArray[Any]
@@ -54,7 +55,11 @@ class ColumnCheck:
 
     def wrong_value(self, row: int, value: object) -> InvalidRequest:
         """The error for a value that is missing, or is not one of this feature."""
-        return self.wrong(row, "is missing" if value is None else f"is {show(value)}")
+        return self.wrong(row, "is missing" if value is None else f"is {self.shown(value)}")
+
+    def shown(self, value: object) -> str:
+        """A value for a message; one of a personal feature is not shown."""
+        return "not valid" if self.feature.personal else show(value)
 
     def array(self, values: Array) -> tuple[Array, Sequence[object] | Array]:
         """The same for an array; NaN is a missing value."""
@@ -89,7 +94,7 @@ class NumberCheck(ColumnCheck):
             finite = np.isfinite(array)
         if not finite.all():
             row = int(np.argmin(finite))
-            raise self.wrong(row, f"is {show(values[row])}, which does not fit into float32")
+            raise self.wrong(row, f"is {self.shown(values[row])}, which does not fit into float32")
         return array, values
 
     @property
@@ -236,9 +241,34 @@ class TimestampCheck(ColumnCheck):
         for row, value in enumerate(values):
             if type(value) is not str:
                 raise self.wrong_value(row, value)
-            micros[row] = to_micros(parse_time(value, field=self.feature.name, row=row))
+            try:
+                micros[row] = to_micros(parse_time(value, field=self.feature.name, row=row))
+            except InvalidRequest:
+                if not self.feature.personal:
+                    raise
+                raise self.wrong_value(row, value) from None
         return micros, micros.view("datetime64[us]")
 
     @property
     def words(self) -> str:
         return TIME_FORM
+
+
+class ProtectedCheck(ColumnCheck):
+    """A personal feature: the log, and with pseudonyms the model too, receives what may be stored of its values."""
+
+    def __init__(self, check: ColumnCheck, pseudonymise: Pseudonymise) -> None:
+        super().__init__(check.feature)
+        self._check = check
+        self._pseudonymise = pseudonymise
+
+    def __call__(
+        self, values: list[Any], may_hold_booleans: bool = True
+    ) -> tuple[Array, Sequence[object] | Array]:
+        feeds, column = self._check(values, may_hold_booleans)
+        column = protected_values(self.feature, list(column), self._pseudonymise)
+        return (feeds if self.feature.is_unlogged else self._check(column)[0]), column
+
+    @property
+    def words(self) -> str:
+        return self._check.words

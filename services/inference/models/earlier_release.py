@@ -32,7 +32,7 @@ def load_earlier(
             return None
         try:
             release = releases.release(failed.model, generation)
-            if release.version not in tried:
+            if release.slot == "live" and release.version not in tried:
                 tried.add(release.version)
                 return load(release)
         except Exception as error:  # unknown errors too: the release before it may do

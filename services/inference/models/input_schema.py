@@ -21,12 +21,14 @@ from services.inference.models.column_checks import (
     FloatIntegerCheck,
     IntegerCheck,
     NumberCheck,
+    ProtectedCheck,
     TextCheck,
     TimestampCheck,
 )
 from services.inference.models.tensor_check import TensorCheck
 from shared.contracts.feature import Feature
 from shared.errors import InvalidRequest
+from shared.personal_data.protection import Pseudonymise
 
 _MISSING = object()
 _NUMBER_BYTES = 4
@@ -78,11 +80,22 @@ class Batch:
 
 
 class Schema:
-    """Checks rows of a version. `matrix_columns`: the features that reach the model as float32 in its matrix."""
+    """Checks rows of a version. `matrix_columns`: the features that reach the model as float32 in its matrix.
 
-    def __init__(self, features: Sequence[Feature], *, matrix_columns: Collection[str] = ()) -> None:
+    `pseudonymise`: needed for a feature with `personal: pseudonym`; without it ValueError is raised.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        *,
+        matrix_columns: Collection[str] = (),
+        pseudonymise: Pseudonymise | None = None,
+    ) -> None:
         self.features = tuple(features)
-        self.checks = tuple(check_of(one, as_float=one.name in matrix_columns) for one in features)
+        self.checks = tuple(
+            protecting(check_of(one, as_float=one.name in matrix_columns), pseudonymise) for one in features
+        )
         self._names = frozenset(feature.name for feature in features)
         self.has_tensors = any(feature.type == "tensor" for feature in features)
         self.row_bytes = sum(_NUMBER_BYTES * math.prod(feature.shape) for feature in features)
@@ -156,3 +169,15 @@ def check_of(feature: Feature, *, as_float: bool = False) -> ColumnCheck:
     if feature.type == "integer" and (feature.nullable or as_float):
         return FloatIntegerCheck(feature)
     return _CHECKS[feature.type](feature)
+
+
+def protecting(check: ColumnCheck, pseudonymise: Pseudonymise | None) -> ColumnCheck:
+    """The check itself, or one that protects the values of a personal feature. Raises ValueError."""
+    feature = check.feature
+    if not feature.is_protected:
+        return check
+    if pseudonymise is None:
+        if not feature.is_unlogged:
+            raise ValueError(f"feature {feature.name} needs pseudonyms, and there is no key for them")
+        pseudonymise = str
+    return ProtectedCheck(check, pseudonymise)

@@ -23,6 +23,7 @@ from shared.contracts.release import Release
 from shared.errors import UnservableModel
 from shared.models.answers import read_outcomes, read_scores
 from shared.models.probe import probe, spread
+from shared.personal_data.pseudonyms import Pseudonyms
 from shared.stores.model_store import ModelStore
 
 _MEASURED_ROWS = 64
@@ -50,13 +51,15 @@ class Loader:
         probe_rows: int,
         probe_tolerance: float,
         precision_tolerance: float,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         """`engine`: runs the model in a file's name and bytes, with the `options` of its version.
 
         `precision_tolerance`: how far answers in another form than float32 may be from it; absolute for numbers up to 1, else
-        relative.
+        relative. `pseudonyms`: for versions with features that need them.
         """
         self._store = store
+        self._pseudonyms = pseudonyms
         self._verifying_key = verifying_key
         self._trial = trial
         self._engine = engine
@@ -101,10 +104,10 @@ class Loader:
         compared = candidate.reference
         if not options.form.is_exact:
             with self._trial(file, candidate.model, EXACT, is_wanted) as engine:
-                servable = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
+                servable = self._servable(release, manifest, engine)
                 exact, compared = _exact_answers(servable, candidate.reference)
         with self._trial(file, candidate.model, options, is_wanted) as engine:
-            tried = Servable(release, manifest, engine, loaded_at=datetime.now(UTC))
+            tried = self._servable(release, manifest, engine)
             if exact is not None:
                 tried.difference = self._difference(tried, compared, exact)
             probe(
@@ -124,11 +127,14 @@ class Loader:
         manifest = candidate.manifest
         options, tolerance = self._options_of(manifest)
         opened = self._engine(manifest.model_file, candidate.model, options)
-        servable = Servable(candidate.release, manifest, opened, loaded_at=datetime.now(UTC))
+        servable = self._servable(candidate.release, manifest, opened)
         servable.difference = self._passed.get(candidate.release.version)
         self._warm(servable, candidate.rows)
         self._compare(servable, candidate.rows, tolerance)
         return servable
+
+    def _servable(self, release: Release, manifest: Manifest, engine: Engine) -> Servable:
+        return Servable(release, manifest, engine, loaded_at=datetime.now(UTC), pseudonyms=self._pseudonyms)
 
     def _options_of(self, manifest: Manifest) -> tuple[EngineOptions, float]:
         """How the version runs, and how far its scores may be from those of its packaging."""
@@ -152,7 +158,7 @@ class Loader:
     def is_newest(self, release: Release) -> bool:
         """Whether the release log has no newer one that may be loaded, as far as it can be read."""
         try:
-            newest = self._store.latest_release(release.model)
+            newest = self._store.live_release(release.model)
         except Exception:  # the store is away: go on with what is known
             return True
         known = max(release.generation, self._failed.get(release.model, 0))
@@ -166,6 +172,8 @@ class Loader:
         servable.measure(batch_of(servable.manifest, one), batch_of(servable.manifest, many))
 
     def _compare(self, servable: Servable, reference: pa.Table, tolerance: float) -> None:
+        if any(feature.is_unlogged for feature in servable.schema.features):
+            return  # the reference lacks values that its scores came from
         answered = servable.run(batch_of(servable.manifest, reference))
         if servable.is_vector:
             self._compare_vectors(servable, reference, answered, tolerance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -18,7 +18,7 @@ KEPT_VERSIONS = 16  # replaced versions per model whose series are kept
 
 
 class ReleaseMetrics(Collector):
-    """Counted on the server's event loop and in the release watcher's thread."""
+    """Counted on the server's event loop and in the release poller's thread."""
 
     def __init__(
         self, registry: CollectorRegistry, *, forget: Callable[[str, str], None] = lambda model, version: None
@@ -33,7 +33,18 @@ class ReleaseMetrics(Collector):
         self._loaded: Counter[str] = Counter()
         self._retired: dict[str, list[str]] = {}
         self._release_log_age: Callable[[], float | None] = lambda: None
+        self._answers: Callable[[], Mapping[str, bool]] = dict
         registry.register(self)
+
+    def on_forget(self, forget: Callable[[str, str], None]) -> None:
+        """Set what else drops the series of such a version."""
+        before = self._forget
+
+        def both(model: str, version: str) -> None:
+            before(model, version)
+            forget(model, version)
+
+        self._forget = both
 
     def swapped(self, servable: Servable, *, seconds: float) -> None:
         """A new release is live."""
@@ -50,6 +61,10 @@ class ReleaseMetrics(Collector):
         """The live version is in memory."""
         self._served[servable.model] = servable
         self._generations[servable.model] = servable.generation
+        self._loaded[servable.model] += 1
+
+    def side_loaded(self, servable: Servable) -> None:
+        """A canary or shadow is in memory."""
         self._loaded[servable.model] += 1
 
     def swap_failed(self, model: str) -> None:
@@ -82,8 +97,12 @@ class ReleaseMetrics(Collector):
         """Set the source of the release log's age."""
         self._release_log_age = age
 
+    def watch_served(self, answers: Callable[[], Mapping[str, bool]]) -> None:
+        """Set the source of which models requests are answered for."""
+        self._answers = answers
+
     def collect(self) -> Iterable[Metric]:
-        """All series. Copies each mapping first: the watcher's thread may change it during a scrape."""
+        """All series. Copies each mapping first: the poller's thread may change it during a scrape."""
         yield from self._collect_releases()
         yield from self._collect_versions()
 
@@ -105,6 +124,12 @@ class ReleaseMetrics(Collector):
             "1 if the newest release cannot be read or loaded and the previous version stays live, else 0.",
             ["model"],
             by_model(self._release_failed),
+        )
+        yield gauge(
+            "homeostat_inference_model_served",
+            "1 if requests for a released model are answered, 0 if not: it is being loaded, or no version of it can be.",
+            ["model"],
+            by_model({model: int(served) for model, served in self._answers().items()}),
         )
         age = self._release_log_age()
         yield GaugeMetricFamily(
@@ -138,7 +163,7 @@ class ReleaseMetrics(Collector):
         )
         yield gauge(
             "homeostat_inference_precision_difference",
-            "Largest difference on reference rows between the live version and float32 on the CPU; absent if it is computed so.",
+            "Largest difference on reference rows between the live version and float32 on the CPU; absent if it runs so.",
             ["model"],
             {(one.model,): one.difference for one in served if one.difference is not None},
         )

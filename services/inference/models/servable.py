@@ -15,11 +15,15 @@ from services.inference.declared_precision import Form
 from services.inference.models.call_estimate import CallEstimate
 from services.inference.models.input_schema import Batch, Schema
 from services.inference.models.labels import Labels
+from shared.contracts.event_time import INSTANT
+from shared.contracts.loop_spec import DEFAULT_BOUND
 from shared.contracts.manifest import ARCHIVE, Manifest, short
 from shared.contracts.release import Release
 from shared.errors import UnservableModel
-from shared.models.answer_checks import check_finite, check_rows
+from shared.models.answer_checks import answer_check, check_rows
 from shared.models.contract import TensorType, check_signature
+from shared.models.runtime_errors import MODEL_FAILED
+from shared.personal_data.pseudonyms import Pseudonyms
 
 Array = npt.NDArray[Any]
 
@@ -56,8 +60,16 @@ class Engine(Protocol):
 class Servable:
     """One version under one generation. `in_flight` and `retired` belong to the slot."""
 
-    def __init__(self, release: Release, manifest: Manifest, engine: Engine, *, loaded_at: datetime) -> None:
-        """Raises UnservableModel if the engine's inputs or output are against the model contract."""
+    def __init__(
+        self,
+        release: Release,
+        manifest: Manifest,
+        engine: Engine,
+        *,
+        loaded_at: datetime,
+        pseudonyms: Pseudonyms | None = None,
+    ) -> None:
+        """Raises UnservableModel if the engine's inputs or output are against the model contract, or `pseudonyms` are needed."""
         self.model = release.model
         self.version = release.version
         self.version_short = short(release.version)
@@ -70,12 +82,26 @@ class Servable:
         self.form = engine.form
         # Largest difference of its answers from those in float32; None if they are computed in it.
         self.difference: float | None = None
+        bound = manifest.loop.event_time.bound
+        self.time_bound = None if bound == DEFAULT_BOUND else bound // INSTANT
         self.in_flight = 0
         self.retired = False
         signature = check_signature(
             manifest.features, manifest.prediction, engine.inputs, engine.outputs, matrix=manifest.matrix
         )
-        self.schema = Schema(manifest.features, matrix_columns=signature.matrix_columns)
+        try:
+            self.schema = Schema(
+                manifest.features,
+                matrix_columns=signature.matrix_columns,
+                pseudonymise=None if pseudonyms is None else pseudonyms.of,
+            )
+        except ValueError as error:
+            raise UnservableModel(
+                f"version {self.version_short} of {self.model}: {error}",
+                hint="see the key pseudonyms.key in the security page",
+            ) from error
+        self._pseudonyms = pseudonyms
+        self._sees_personal = any(one.personal and one.personal != "pseudonym" for one in manifest.features)
         self.inputs = signature.inputs
         self.output = signature.output
         self.scores = manifest.prediction.has_score
@@ -85,6 +111,7 @@ class Servable:
         self.classes = len(self.labels)
         # Values and embeddings: the log holds float32, and the reply the same numbers.
         self.is_vector = self.width > self.classes
+        self._check = answer_check(manifest.prediction.kind)
         self._arrange = None if signature.takes_arrays else signature.arrange
         self.batch_sizes = engine.batch_sizes
         self._engine: Engine | None = engine
@@ -97,13 +124,23 @@ class Servable:
             + orjson.dumps(self.model)
             + b',"version":'
             + orjson.dumps(self.version)
-            + b',"generation":%d,"predictions":' % self.generation
+            + b',"generation":%d' % self.generation
+            # An answer of the live version has no slot, as before there were others.
+            + (b"" if release.slot == "live" else b',"slot":%b' % orjson.dumps(release.slot))
+            + b',"predictions":'
         )
 
     @property
     def runtime(self) -> str:
         """What computes it."""
         return "torch" if self.manifest.model_file == ARCHIVE else self.form.runtime
+
+    def stored_key(self, key: str | None) -> str | None:
+        """What the log holds of a request's key. Without the secret of pseudonyms, nothing."""
+        personal = self.manifest.loop.key.personal
+        if key is None or not personal:
+            return key
+        return None if personal == "drop" or self._pseudonyms is None else self._pseudonyms.of(key)
 
     def run(self, batch: Batch) -> Array:
         """The output for checked rows: one score, `width` numbers or one tensor per row. Raises UnservableModel."""
@@ -112,12 +149,21 @@ class Servable:
         feeds = batch.feeds
         if self._arrange is not None:
             feeds = self._arrange(feeds)
-        output = self._engine.run(self.output.name, feeds)
+        try:
+            output = self._engine.run(self.output.name, feeds)
+        except UnservableModel as error:
+            if not self._sees_personal or not error.message.startswith(MODEL_FAILED):
+                raise
+            # A runtime may name the value that it fails on.
+            raise UnservableModel(
+                MODEL_FAILED,
+                hint="its features are personal, so the reason, which may show a value, is left out",
+            ) from None
         output = check_rows(output, batch.rows, scores=self.scores, width=self.width)
         if self.is_vector and not (output.dtype == _FLOAT32 and output.flags.c_contiguous):
             with np.errstate(over="ignore"):  # becomes infinite, and is refused
                 output = np.ascontiguousarray(output, np.float32)
-        check_finite(output)
+        self._check(output)
         return output
 
     def measure(self, one: Batch, many: Batch) -> None:

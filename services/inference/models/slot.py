@@ -2,7 +2,7 @@
 
 A request acquires the current servable and uses it to its end, so a response never mixes versions. A replaced servable
 drains: it may be closed once the last request that acquired it has released it. The live version of a model can also be
-unloaded, to be loaded again when a request needs it.
+unloaded, to be loaded again when a request needs it. Beside it a model can have a canary and a shadow (`sides`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from services.inference.models.side_slots import SideSlots
 from shared.contracts.release import Release
 from shared.errors import InvalidRequest, NotFound, OperatorError
 
@@ -56,7 +57,7 @@ class ModelUnloaded(OperatorError):
 
 
 class Slots(Generic[H]):
-    """The servables of this process, one per model."""
+    """The slots of this process: the live servable of each model, and its canary and shadow in `sides`."""
 
     def __init__(self) -> None:
         self._current: dict[str, H] = {}
@@ -64,10 +65,15 @@ class Slots(Generic[H]):
         self._drained: deque[H] = deque()
         self._on_unload: Callable[[str], object] = lambda model: None
         self._is_released: Callable[[str], bool] = lambda model: False
+        self.sides: SideSlots[H] = SideSlots(self._retire)
 
     def current(self) -> list[H]:
         """The live servables, sorted by model name."""
         return [self._current[model] for model in sorted(self._current)]
+
+    def in_memory(self) -> list[H]:
+        """The live servables, canaries and shadows."""
+        return [*self.current(), *self.sides.all()]
 
     def peek(self, model: str) -> H | None:
         """The live servable of a model, without acquiring it."""
@@ -117,8 +123,18 @@ class Slots(Generic[H]):
         if servable.retired and servable.in_flight == 0:
             self._drained.append(servable)
 
+    def hold(self, servable: H) -> None:
+        """Use a canary or shadow, or a live version that is acquired already, until `release`."""
+        servable.in_flight += 1
+
+    def _retire(self, servable: H) -> None:
+        servable.retired = True
+        if servable.in_flight == 0:
+            self._drained.append(servable)
+
     def swap(self, servable: H) -> bool:
-        """Make `servable` live; False if its generation is not newer than the loaded one, or older than the unloaded one."""
+        """Make `servable` live, and end canary and shadow of before; False if its generation is not newer than the loaded one,
+        or older than the unloaded one."""
         old, unloaded = self._current.get(servable.model), self._unloaded.get(servable.model)
         if old is not None and old.generation >= servable.generation:
             return False
@@ -127,10 +143,9 @@ class Slots(Generic[H]):
         # In this order: at no moment does another thread find neither.
         self._current[servable.model] = servable
         self._unloaded.pop(servable.model, None)
+        self.sides.end_before(servable)
         if old is not None:
-            old.retired = True
-            if old.in_flight == 0:
-                self._drained.append(old)
+            self._retire(old)
         return True
 
     def register(self, release: Release) -> bool:
@@ -147,6 +162,7 @@ class Slots(Generic[H]):
         servable.retired = True
         self._unloaded[servable.model] = Unloaded(servable.release, servable)
         del self._current[servable.model]
+        self.sides.end_all(servable.model)
         self._on_unload(servable.model)
         return True
 

@@ -7,13 +7,16 @@
 Steps 2 and 4 to 7 are of one load at a time: a load needs several times the memory of its model for a moment, and two would be
 measured together. A version that hangs in step 3 holds up no other model, except on a GPU, whose memory the trial uses too. A
 model that replaces its own older version is counted once: for the moment of the swap both are in memory.
+
+A canary or shadow and the live version beside it are not unloaded for other models. It is loaded only where the largest other
+model still fits; should one not fit all the same, canaries and shadows end for it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
@@ -91,8 +94,8 @@ class BoundedLoader:
         self._loaded_at: dict[str, float] = {}
 
     def load(self, release: Release) -> Servable:
-        """The servable of the newest release, within the bound. Raises OperatorError if there is no room for it, and what loading
-        raises."""
+        """The servable of the newest release of a slot, within the bound. Raises OperatorError if there is no room for it, and
+        what loading raises."""
         return self._load(release, lambda: self._loading.is_newest(release))
 
     def load_live(self, release: Release) -> Servable:
@@ -106,7 +109,7 @@ class BoundedLoader:
 
     def _load(self, release: Release, is_wanted: Callable[[], bool]) -> Servable:
         with self._loads:
-            self._check_size(release.model, self._expected_bytes(release))
+            self._check_size(release, self._expected_bytes(release))
             candidate = self._loading.fetch(release)
         with self._trials:
             self._loading.try_out(candidate, is_wanted)
@@ -115,14 +118,16 @@ class BoundedLoader:
 
     def _open(self, candidate: Candidate) -> Servable:
         release = candidate.release
-        self._make_room(release.model, self._expected_bytes(release))
+        self._make_room(release, self._expected_bytes(release))
         servable, growth = self._meter.measure(lambda: self._loading.open(candidate))
         servable.memory_bytes = max(growth, _model_bytes(servable.manifest))
         try:
-            self._make_room(release.model, servable.memory_bytes)
+            self._make_room(release, servable.memory_bytes)
         except OperatorError:
             servable.close()
             raise
+        if release.slot != "live":
+            return servable
         # Only now: a process's first loads are measured with what its libraries take once, and are measured again.
         self._costs[release.model] = servable.memory_bytes
         # A release does not count as a use: a model without requests stays the next one to be unloaded.
@@ -137,24 +142,55 @@ class BoundedLoader:
 
     def loaded_bytes(self) -> int:
         """What the loaded models take."""
-        return sum(servable.memory_bytes for servable in self._slots.current())
+        return sum(servable.memory_bytes for servable in self._slots.in_memory())
 
     def _expected_bytes(self, release: Release) -> int:
-        return self._costs.get(release.model) or _model_bytes(self._manifest_of(release))
+        known = self._costs.get(release.model) if release.slot == "live" else None
+        return known or _model_bytes(self._manifest_of(release))
 
-    def _check_size(self, model: str, needed: int) -> None:
+    def _check_size(self, release: Release, needed: int) -> None:
+        model = release.model
         if needed > self.bound_bytes:
             raise OperatorError(
                 f"model {model} needs {_mib(needed)} MiB of memory, more than all models may use together "
                 f"(HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB={self.bound_bytes // _MIB})",
                 hint="raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB, or release a smaller model",
             )
+        if release.slot == "live":
+            return
+        kept = self._kept(release)
+        other = self._largest_except({model, *(one.model for one in kept)})
+        if needed + sum(one.memory_bytes for one in kept) + other > self.bound_bytes:
+            raise OperatorError(
+                f"the {release.slot} of model {model} needs {_mib(needed)} MiB of memory beside its live version, "
+                f"and another model {_mib(other)} MiB: more than all models may use together "
+                f"(HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB={self.bound_bytes // _MIB})",
+                hint="raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB",
+            )
 
-    def _make_room(self, model: str, needed: int) -> None:
-        self._check_size(model, needed)
+    def _largest_except(self, models: Collection[str]) -> int:
+        """The largest memory of the other live models, loaded or not."""
+        live = [one.release for one in self._slots.current()]
+        live += [one.release for one in self._slots.all_unloaded()]
+        return max((self._expected_bytes(one) for one in live if one.model not in models), default=0)
+
+    def _kept(self, release: Release) -> list[Servable]:
+        """What stays in memory beside `release`: canaries, shadows, and the live versions beside them. Those of its own model
+        that were released before a live version end when it is served."""
+        sides = [one for one in self._slots.sides.all() if not _ends_for(one, release)]
+        models = {one.model for one in sides} | ({release.model} if release.slot != "live" else set())
+        live = [one for one in self._slots.current() if one.model in models]
+        replaced = (release.model, release.slot)
+        return [one for one in [*live, *sides] if (one.model, one.release.slot) != replaced]
+
+    def _make_room(self, release: Release, needed: int) -> None:
+        self._check_size(release, needed)
+        model = release.model
         end = time.monotonic() + self._room_seconds
-        while (chosen := self._on_loop(lambda: self._take_out(model, needed))) is None:
+        while (chosen := self._on_loop(lambda: self._take_out(release, needed))) is None:
             if time.monotonic() > end:
+                if release.slot == "live" and self._on_loop(lambda: self._end_sides(model)):
+                    continue
                 raise OperatorError(
                     f"there is no memory for model {model}: every loaded model is answering requests",
                     hint="retry after a second, or raise HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB",
@@ -174,9 +210,11 @@ class BoundedLoader:
         if chosen:
             self._meter.settle()
 
-    def _take_out(self, model: str, needed: int) -> list[Servable] | None:
+    def _take_out(self, release: Release, needed: int) -> list[Servable] | None:
         """On the event loop, where requests acquire: what is chosen has no request, and gets none."""
-        others = [servable for servable in self._slots.current() if servable.model != model]
+        kept = self._kept(release)
+        needed += sum(one.memory_bytes for one in kept)
+        others = [one for one in self._slots.current() if one.model != release.model and one not in kept]
         predicted = self._last_predictions()
 
         def last_used(servable: Servable) -> float:
@@ -185,6 +223,17 @@ class BoundedLoader:
 
         chosen = choose_to_unload(others, needed, self.bound_bytes, last_used)
         return None if chosen is None else [one for one in chosen if self._slots.unload(one)]
+
+    def _end_sides(self, model: str) -> bool:
+        """End the canaries and shadows of the other models; whether there were any."""
+        ended = [one for one in self._slots.sides.all() if one.model != model and self._slots.sides.end(one)]
+        for one in ended:
+            _log.warning("side_slot_ended", model=one.model, slot=one.release.slot, room_for=model)
+        return bool(ended)
+
+
+def _ends_for(side: Servable, release: Release) -> bool:
+    return (side.model, release.slot) == (release.model, "live") and side.generation < release.generation
 
 
 def _model_bytes(manifest: Manifest) -> int:

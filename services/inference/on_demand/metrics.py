@@ -115,7 +115,7 @@ class OnDemandMetrics(Collector):
             "Maximum memory of the loaded models; only with HOMEOSTAT_INFERENCE_MODEL_MEMORY_MIB.",
         )
         if self.bound_bytes is not None:
-            memory.add_metric([], sum(servable.memory_bytes for servable in loaded))
+            memory.add_metric([], sum(servable.memory_bytes for servable in self._slots.in_memory()))
             bound.add_metric([], self.bound_bytes)
         yield memory
         yield bound

@@ -147,7 +147,7 @@ def _values(feature: Feature, wire: InferRequest, rows: int) -> npt.NDArray[Any]
         )
     _check_form(feature, tensor, rows)
     if isinstance(tensor.values, list):
-        check_values(tensor, may_hold_booleans=wire.may_hold_booleans)
+        check_values(tensor, may_hold_booleans=wire.may_hold_booleans, personal=bool(feature.personal))
     if feature.type != "tensor":
         return tensor.values
     if isinstance(tensor.values, list):

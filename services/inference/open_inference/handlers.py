@@ -10,6 +10,7 @@ from typing import Any
 from services.inference.http.own_version import own_version
 from services.inference.http.request import Request
 from services.inference.http.response import Response, json_response
+from services.inference.http.routing_key import parse_key
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
@@ -27,10 +28,13 @@ from services.inference.open_inference.repository import RepositoryRoutes
 from services.inference.open_inference.versions import check_named_model, check_version
 from services.inference.prediction.call import Prediction
 from services.inference.prediction.predictor import Predictor
+from services.inference.rollout.canary import CanaryAnswers
 from services.inference.status.report import Status
+from shared.contracts.prediction_id import IdBlock
 from shared.errors import InvalidRequest
 
 Handler = Callable[[Request], Awaitable[Response]]
+_Answer = tuple[Servable, dict[str, RequestedOutput], Prediction, int]
 
 _KNOWN_PATHS = 512
 
@@ -46,6 +50,7 @@ class OpenInferenceHandler:
         self,
         pool: ModelPool,
         predictor: Predictor,
+        canaries: CanaryAnswers,
         metrics: InferenceMetrics,
         status: Status,
         *,
@@ -53,6 +58,7 @@ class OpenInferenceHandler:
     ) -> None:
         self._pool = pool
         self._predictor = predictor
+        self._canaries = canaries
         self._metrics = metrics
         self._status = status
         self._maximum_rows = maximum_rows
@@ -115,22 +121,37 @@ class OpenInferenceHandler:
     def _infer(self, model: str, name: str) -> Handler:
         async def handler(request: Request) -> Response:
             start = time.perf_counter()
-            servable = request.servable = await self._pool.acquire(model)
+            live = request.servable = await self._pool.acquire(model)
             try:
-                check_version(servable, name)
+                check_version(live, name)
                 wire = read_request(request.body, _head_length(request))
-                check_named_model(servable, wire)
+                check_named_model(live, wire)
                 event_time = parse_given_timestamp(wire.parameters.get("event_time"), field="event_time")
-                batch = read_batch(servable, wire, maximum_rows=self._maximum_rows)
-                outputs = requested_outputs(servable, wire)
-                prediction = await self._predictor.predict(
-                    servable, batch, event_time=event_time, traceparent=request.traceparent()
+                key = parse_key(wire.parameters.get("key"))
+
+                async def attempt(servable: Servable, first_id: IdBlock | None) -> _Answer:
+                    batch = read_batch(servable, wire, maximum_rows=self._maximum_rows)
+                    outputs = requested_outputs(servable, wire)
+                    prediction = await self._predictor.predict(
+                        servable,
+                        batch,
+                        event_time=event_time,
+                        traceparent=request.traceparent(),
+                        first_id=first_id,
+                        key=key,
+                    )
+                    return servable, outputs, prediction, batch.rows
+
+                # A request that names its version gets that version.
+                names_version = bool(name or wire.model_version)
+                servable, outputs, prediction, rows = await (
+                    attempt(live, None) if names_version else self._canaries.answer(live, key, attempt)
                 )
                 response = respond(servable, wire, outputs, prediction)
-                self._metrics.answered(servable, batch.rows, time.perf_counter() - start)
+                self._metrics.answered(servable, rows, time.perf_counter() - start)
                 return response
             finally:
-                self._pool.release(servable)
+                self._pool.release(live)
 
         return handler
 
@@ -140,6 +161,8 @@ def respond(
 ) -> Response:
     """The response to an infer request."""
     parameters: dict[str, Any] = {"generation": servable.generation}
+    if servable.release.slot != "live":
+        parameters["slot"] = servable.release.slot
     if PREDICTION_ID not in requested:
         # A client that leaves the ids out of the outputs still gets them as a parameter.
         parameters[PREDICTION_ID] = ",".join(prediction.prediction_ids)

@@ -57,7 +57,8 @@ class Call:
     `sizes`: of a call for several requests, the rows of each. `batches`: these rows one by one, where there is no common `batch`.
     `check`: turns the decoded rows of one or more calls into a batch; raises InvalidRequest.
     `event_time`: None is the time of the answer. `output` is set if the model ran already. `done` receives the prediction once
-    it is on the spool, or an error.
+    it is on the spool, or an error. `first_id`: the id of its first row, where that was made before. `key`: that of its request.
+    `is_withdrawn`: of a canary: whether another version answers its request, so that it must not be logged.
     """
 
     servable: Servable
@@ -74,6 +75,9 @@ class Call:
     batches: Sequence[Batch] = ()
     expected: float = 0.0  # seconds that it adds to the calls before it; set by the queue
     requested: float = field(default_factory=time.perf_counter)
+    first_id: IdBlock | None = None
+    key: str | None = None
+    is_withdrawn: Callable[[], bool] | None = None
     began: float = 0.0  # of a call on a thread, like `ended`
     ended: float = 0.0
 

@@ -15,7 +15,7 @@ from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Prediction
 from services.inference.prediction.class_scores import most_probable
 from services.inference.prediction.recorder import Answered, as_numbers
-from shared.contracts.prediction_id import IdBlock
+from shared.contracts.prediction_id import IdBlock, PredictionIds
 from shared.spool.record import Classes
 
 # Bytes of tensors in one record of the log.
@@ -37,6 +37,7 @@ class CallGroup:
     classes: npt.NDArray[np.intp] | None = None
     texts: list[str] | None = None
     scored: tuple[float, float] = (0.0, 0.0)  # when the model ran, for spans; by time.perf_counter
+    ids: IdBlock | None = None
 
     @classmethod
     def of(cls, calls: list[Call], batches: list[Batch], output: Array) -> CallGroup:
@@ -56,6 +57,21 @@ class CallGroup:
         """Whether no call has an event time or a trace of its own."""
         return not any(call.traceparent or call.event_time for call in self.calls)
 
+    def take_ids(self, ids: PredictionIds) -> IdBlock:
+        """New ids for all rows; first rows that have one already keep it."""
+        model = self.servable.model
+        if all(call.first_id is None for call in self.calls):
+            self.ids = ids.make_block(model, self.rows)
+        else:
+            blocks = [
+                block
+                for call in self.calls
+                for block in (call.first_id, ids.make_block(model, call.rows - len(call.first_id or ())))
+                if block is not None and len(block)
+            ]
+            self.ids = IdBlock(b",".join(block.text for block in blocks))
+        return self.ids
+
     def predictions(self, ids: IdBlock) -> Iterator[tuple[Call, Prediction]]:
         """The answer to each call."""
         whole = Prediction(ids, self.output, self.scores, self.classes)
@@ -64,14 +80,40 @@ class CallGroup:
     def records(self, ids: IdBlock, answered_at: datetime) -> list[Answered]:
         """The rows for the log: one record, or one per call."""
         if len(self.calls) == 1 or self.is_one_record:
-            return [self._record(self.calls[0], self.batches, ids, 0, self.rows, answered_at)]
+            return [
+                self._record(
+                    self.calls[0], self.batches, ids, 0, self.rows, answered_at, self._keys(self.calls)
+                )
+            ]
         return [
-            self._record(call, self._rows_of(call, start, end), ids.part(start, end), start, end, answered_at)
+            self._record(
+                call,
+                self.rows_of(call, start, end),
+                ids.part(start, end),
+                start,
+                end,
+                answered_at,
+                self._keys([call]),
+            )
             for call, start, end in self._places()
         ]
 
+    def _keys(self, calls: Sequence[Call]) -> list[str | None] | None:
+        """Of each row the key that is logged; None if no call has one."""
+        if all(call.key is None for call in calls):
+            return None
+        stored = self.servable.stored_key
+        return [key for call in calls for key in [stored(call.key)] * call.rows]
+
     def _record(
-        self, call: Call, batches: Sequence[Batch], ids: IdBlock, start: int, end: int, answered_at: datetime
+        self,
+        call: Call,
+        batches: Sequence[Batch],
+        ids: IdBlock,
+        start: int,
+        end: int,
+        answered_at: datetime,
+        keys: list[str | None] | None,
     ) -> Answered:
         output = self.output[start:end]
         return Answered(
@@ -83,9 +125,11 @@ class CallGroup:
             call.traceparent,
             None if self.texts is None else Classes(self.texts[start:end], output),
             output if self.servable.is_vector else None,
+            keys,
         )
 
-    def _rows_of(self, call: Call, start: int, end: int) -> Sequence[Batch]:
+    def rows_of(self, call: Call, start: int, end: int) -> Sequence[Batch]:
+        """The rows of a call, which are `start` to `end` of the group's."""
         return [self.batches[0].part(start, end)] if len(self.batches) == 1 else call.checked()
 
     def _places(self) -> Iterator[tuple[Call, int, int]]:

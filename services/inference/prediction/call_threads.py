@@ -4,6 +4,7 @@
 batch; it is then the turn of the other servables   3. runs them as one call   4. gives each its rows of the output, on the loop
 
 The threads do not wait for the event loop between two batches: a device would idle while the loop reads requests.
+A canary is on trial and may hang: where there are several threads, one is left to the others.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class CallThreads:
         self._finished = finished
         self._changed = threading.Condition()
         self._waiting: dict[Servable, deque[Call]] = {}
+        self._canary_calls = 0  # in progress
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closing = False
@@ -87,25 +89,37 @@ class CallThreads:
         with self._changed:
             return sum(len(calls) for calls in self._waiting.values())
 
-    def expected_seconds(self) -> float:
-        """Expected time until those are made."""
+    def expected_seconds(self, servable: Servable) -> float:
+        """Expected time until those are made that are before a new call of this servable; a canary's hold up no other."""
+        counts_all = _is_canary(servable)
         with self._changed:
-            calls = [call for waiting in self._waiting.values() for call in waiting]
+            calls = [
+                call
+                for one, waiting in self._waiting.items()
+                if counts_all or not _is_canary(one)
+                for call in waiting
+            ]
         return sum(call.servable.share(call.rows) for call in calls) / self._number
 
-    def close(self) -> None:
-        """Make the calls that wait, then end the threads."""
+    def close(self, seconds: float) -> int:
+        """Make the calls that wait, then end the threads, for at most so many seconds; the threads that have not ended."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
+        until = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
+        return sum(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
         while (taken := self._take()) is not None:
             calls, loop = taken
             began = time.perf_counter()
             finished = Finished(calls, _results(calls), began, time.perf_counter())
+            if _is_canary(calls[0].servable):
+                with self._changed:
+                    self._canary_calls -= 1
+                    self._changed.notify()
             try:
                 loop.call_soon_threadsafe(self._finished, finished)
             except RuntimeError:  # the loop was closed: nobody waits
@@ -115,28 +129,36 @@ class CallThreads:
         """The next batch, once there is one; None to end."""
         with self._changed:
             while True:
-                if self._waiting and self._loop is not None:
-                    pause = self._pause()
+                servable = self._next()
+                if servable is not None and self._loop is not None:
+                    pause = self._pause(servable)
                     if pause <= 0:
-                        return self._pop(), self._loop
+                        return self._pop(servable), self._loop
                     self._changed.wait(pause)
                 elif self._is_closing:
                     return None
                 else:
                     self._changed.wait()
 
-    def _pause(self) -> float:
-        """Seconds that the next batch still waits for more calls."""
-        servable, calls = next(iter(self._waiting.items()))
+    def _next(self) -> Servable | None:
+        """The servable whose turn it is."""
+        room = self._canary_calls < max(1, self._number - 1)
+        return next((one for one in self._waiting if room or not _is_canary(one)), None)
+
+    def _pause(self, servable: Servable) -> float:
+        """Seconds that its next batch still waits for more calls."""
+        calls = self._waiting[servable]
         if not self._delay_seconds or not servable.batches or self._is_closing:
             return 0.0
         if sum(call.rows for call in calls) >= self._maximum_rows:
             return 0.0
         return calls[0].requested + self._delay_seconds - time.perf_counter()
 
-    def _pop(self) -> list[Call]:
-        servable, waiting = next(iter(self._waiting.items()))
+    def _pop(self, servable: Servable) -> list[Call]:
+        waiting = self._waiting[servable]
         calls = [waiting.popleft()]
+        if _is_canary(servable):
+            self._canary_calls += 1
         rows = calls[0].rows
         while servable.batches and waiting and rows + waiting[0].rows <= self._maximum_rows:
             rows += waiting[0].rows
@@ -146,6 +168,10 @@ class CallThreads:
             self._waiting[servable] = waiting
             self._changed.notify()
         return calls
+
+
+def _is_canary(servable: Servable) -> bool:
+    return servable.release.slot == "canary"
 
 
 def _results(calls: list[Call]) -> list[Array | Exception]:

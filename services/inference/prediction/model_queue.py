@@ -25,15 +25,17 @@ from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Check, Prediction
 from services.inference.prediction.call_group import MAX_RECORD_BYTES, CallGroup, merged
+from services.inference.prediction.full_spool import calls_without_record, spool_full
 from services.inference.prediction.recorder import Answered, Recorder
 from shared.contracts.prediction_id import PredictionIds
 
 # Longest work before the loop looks at its other connections, such as that of a liveness probe.
 SLICE_SECONDS = 0.005
-# Rows and bytes that are put together to one array and one record; of more, memory that is not in the cache yet costs
-# more than it saves.
-_MAX_ROWS = 256
-_MAX_BYTES = 64 << 10
+# Rows and bytes that are put together to one array and one record.
+_MAX_ROWS = 1024
+_MAX_BYTES = 256 << 10
+# Bytes that are put together for the record only: with more, copies cost more than they save.
+_MAX_COPIED_BYTES = 64 << 10
 
 Array = npt.NDArray[Any]
 _Key = tuple[Servable, Check | None, bool]
@@ -55,6 +57,7 @@ class ModelQueue:
         self._timings: dict[Servable, list[tuple[float, float]]] = {}
         self._before: Callable[[], None] = lambda: None
         self._flushed: Callable[[], None] = lambda: None
+        self._handed_out: Callable[[list[CallGroup]], None] = lambda groups: None
 
     def schedule(self) -> None:
         """Look at what waits in the next iteration of the running loop."""
@@ -90,12 +93,20 @@ class ModelQueue:
         """Set what is called after the answers of an iteration were handed out."""
         self._flushed = flushed
 
+    def on_handed_out(self, copy: Callable[[list[CallGroup]], None]) -> None:
+        """Set what receives the calls of an iteration after their answers were handed out; it must not wait."""
+        self._handed_out = copy
+
     def _flush(self) -> None:
         end = time.perf_counter() + SLICE_SECONDS
         self._before()
         groups: list[CallGroup] = []
         while self._waiting and (not groups or time.perf_counter() < end):
-            self._answer(self._take(), groups)
+            calls = self._take()
+            if calls[0].is_withdrawn is not None:
+                calls = [call for call in calls if call.is_withdrawn is None or not call.is_withdrawn()]
+            if calls:
+                self._answer(calls, groups)
         # Before answers are handed out: a receiver may submit the next call.
         self._scheduled = bool(self._waiting)
         if self._scheduled:
@@ -177,13 +188,16 @@ class ModelQueue:
         answers: list[tuple[Call, Prediction]] = []
         try:
             records: list[Answered] = []
+            callers: list[list[Call]] = []  # of each record
             now = datetime.now(UTC)
             for group in groups:
-                ids = self._ids.make_block(group.servable.model, group.rows)
+                ids = group.take_ids(self._ids)
                 answers += group.predictions(ids)
-                records += group.records(ids, now)
+                made = group.records(ids, now)
+                records += made
+                callers += [group.calls] if len(made) == 1 else [[call] for call in group.calls]
             began = time.perf_counter()
-            self._recorder.predictions(records, answered_at=now)
+            kept = self._recorder.predictions(records, answered_at=now)
             if self._traced:
                 self._note(groups, (began, time.perf_counter()))
         except Exception as error:  # never before a record: no answer is handed out
@@ -191,13 +205,18 @@ class ModelQueue:
                 for call in group.calls:
                     call.done(None, error)
             return
+        refused = () if all(kept) or not self._recorder.refuses else calls_without_record(callers, kept)
         for call, prediction in answers:
             try:
-                call.done(prediction, None)
+                if call in refused:
+                    call.done(None, spool_full())
+                else:
+                    call.done(prediction, None)
             except Exception as error:  # of one connection; the others get their answers
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a response could not be sent", "exception": error}
                 )
+        self._handed_out(groups)
 
     def _note(self, groups: list[CallGroup], appended: tuple[float, float]) -> None:
         """Record when the model ran for each traced request, alone or with others, and when the log was written."""
@@ -223,7 +242,7 @@ def _stay_apart(call: Call) -> bool:
 def _batches(calls: list[Call]) -> list[Batch]:
     """The rows of all calls, checked, in one batch or one per call. Raises InvalidRequest if those of some call are invalid."""
     rows = sum(call.rows for call in calls)
-    if _stay_apart(calls[0]) and rows * calls[0].servable.schema.row_bytes > _MAX_BYTES:
+    if _stay_apart(calls[0]) and rows * calls[0].servable.schema.row_bytes > _MAX_COPIED_BYTES:
         return [batch for call in calls for batch in call.checked()]
     return [_check(calls)]
 

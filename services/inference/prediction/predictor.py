@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime
 
 from services.inference.metrics import InferenceMetrics
@@ -13,8 +14,14 @@ from services.inference.prediction.call_threads import CallThreads, Finished
 from services.inference.prediction.model_queue import ModelQueue
 from services.inference.prediction.recorder import Recorder
 from services.inference.tracing.request_trace import current_trace
-from shared.contracts.prediction_id import PredictionIds
+from shared.contracts.prediction_id import IdBlock, PredictionIds
 from shared.errors import OperatorError
+from shared.observability.logs import get_logger
+
+_log = get_logger(__name__)
+_CLOSE_SECONDS = (
+    5.0  # all requests are answered when it is closed: what is left are calls that nobody waits for
+)
 
 
 class Predictor:
@@ -50,10 +57,18 @@ class Predictor:
         metrics.watch_queue(self.queued)
 
     async def predict(
-        self, servable: Servable, batch: Batch, *, event_time: datetime | None, traceparent: str
+        self,
+        servable: Servable,
+        batch: Batch,
+        *,
+        event_time: datetime | None,
+        traceparent: str,
+        first_id: IdBlock | None = None,
+        key: str | None = None,
     ) -> Prediction:
         """Predict with a servable that the caller has acquired. Raises UnservableModel, and OperatorError if the queue is long.
 
+        `first_id`: the id of the first row, if it was made before. `key`: that of the request.
         1. run the model: on the event loop if that is quick, else on a thread, with what else waits for the model
         2. answer together with what else is ready in this iteration of the loop (`ModelQueue`)
         """
@@ -69,15 +84,20 @@ class Predictor:
                 future.set_exception(error or RuntimeError("no prediction"))
 
         call = Call(servable, batch.rows, done, batch=batch, event_time=event_time, traceparent=traceparent)
+        call.first_id, call.key = first_id, key
+        if servable.release.slot == "canary":
+            call.is_withdrawn = future.cancelled
         call.trace = current_trace.get()
+        threads = self._threads[servable.device]
         if self.is_inline(servable, batch.rows):
             self.queue.submit(call)
-            return await future
-        threads = self._threads[servable.device]
-        threads.submit(call)
+        else:
+            threads.submit(call)
         try:
             return await future
         except asyncio.CancelledError:
+            if call.is_withdrawn and future.done() and not future.cancelled():
+                return future.result()  # it is logged: no other version may answer
             threads.discard(call)
             raise
 
@@ -91,8 +111,11 @@ class Predictor:
 
     def check_queue(self, servable: Servable) -> None:
         """Raises OperatorError if a call would wait longer than a client should."""
-        waiting = self.queue if self.is_inline(servable, 1) else self._threads[servable.device]
-        seconds = waiting.expected_seconds()
+        seconds = (
+            self.queue.expected_seconds()
+            if self.is_inline(servable, 1)
+            else self._threads[servable.device].expected_seconds(servable)
+        )
         if seconds > self._queue_seconds:
             raise OperatorError(
                 f"queued model calls are expected to take {seconds:.1f} s",
@@ -115,7 +138,9 @@ class Predictor:
                 call.output, call.began, call.ended = result, finished.began, finished.ended
                 self.queue.submit(call)
 
-    def close(self) -> None:
-        """Wait for calls in progress, then end the threads."""
-        for threads in self._threads.values():
-            threads.close()
+    def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Wait for calls in progress, then end the threads. A call that hangs ends with the process."""
+        until = time.monotonic() + seconds
+        left = sum(threads.close(max(0.0, until - time.monotonic())) for threads in self._threads.values())
+        if left:
+            _log.warning("model_calls_do_not_end", calls=left, seconds=seconds)

@@ -47,13 +47,15 @@ class Answered:
     traceparent: str = ""
     classes: Classes | None = None
     vectors: npt.NDArray[np.float32] | None = None
+    keys: Sequence[str | None] | None = None
 
 
 class Recorder:
-    """The log of this server process."""
+    """The log of this server process. `refuses`: whether requests whose rows cannot be logged are refused."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, *, refuses: bool = False) -> None:
         self.spool = spool
+        self.refuses = refuses
         self._drops = DropWarnings()
 
     def predictions(self, answered: Sequence[Answered], *, answered_at: datetime) -> list[bool]:
@@ -64,6 +66,7 @@ class Recorder:
                     "model": one.servable.model,
                     "version": one.servable.version,
                     "generation": one.servable.generation,
+                    "slot": one.servable.release.slot,
                     "event_time": one.event_time,
                     "answered_at": answered_at,
                     "prediction_ids": one.prediction_ids,
@@ -73,6 +76,8 @@ class Recorder:
                     "traceparent": one.traceparent,
                     "classes": one.classes,
                     "vectors": one.vectors,
+                    "time_bound": one.servable.time_bound,
+                    "keys": one.keys,
                 }
                 for one in answered
             ]
@@ -93,8 +98,11 @@ class Recorder:
         traceparent: str,
         labels: Sequence[str] | None = None,
         numbers: Sequence[Mapping[str, float]] | None = None,
+        sender: str = "",
+        time_bound: int | None = None,
     ) -> bool:
-        """Log outcomes of one model, as values, labels or numbers by name; False where they were dropped."""
+        """Log outcomes of one model, as values, labels or numbers by name, who sent them, and the time bound of the live
+        version; False where they were dropped."""
         kept = self.spool.append_outcomes(
             model=model,
             received_at=received_at,
@@ -104,6 +112,8 @@ class Recorder:
             traceparent=traceparent,
             labels=labels,
             numbers=numbers,
+            sender=sender,
+            time_bound=time_bound,
         )
         if not kept:
             self._drops.add("outcomes", model, prediction_ids)

@@ -27,6 +27,11 @@ class SpoolCollector(Collector):
         yield GaugeMetricFamily(
             "homeostat_inference_spool_bound_bytes", "Maximum bytes of the spool.", statistics.bound
         )
+        yield CounterMetricFamily(
+            "homeostat_inference_spool_sync_failures",
+            "Failed syncs of the spool to the disk; the rows are logged, but a power cut may lose them.",
+            statistics.sync_failures,
+        )
         for name, text, counts in (
             (
                 "homeostat_inference_spooled_rows",
@@ -35,7 +40,7 @@ class SpoolCollector(Collector):
             ),
             (
                 "homeostat_inference_spool_dropped_rows",
-                "Rows dropped because the spool or the disk was full, by kind and model.",
+                "Rows that could not be written to the spool: answered without a log, or refused with 503.",
                 statistics.dropped,
             ),
         ):

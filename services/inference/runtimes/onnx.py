@@ -19,7 +19,7 @@ from services.inference.runtimes.providers import Provider, provider_options
 from services.inference.runtimes.tensorrt import PROVIDER, check_tensorrt, tensorrt_options
 from shared.errors import UnservableModel
 from shared.models.contract import TensorType
-from shared.models.runtime_errors import cannot_load, reason
+from shared.models.runtime_errors import MODEL_FAILED, cannot_load, reason
 from shared.observability.logs import get_logger
 
 Array = npt.NDArray[Any]
@@ -75,7 +75,7 @@ class OnnxModel:
                 return self._bound.run(output, feeds)
             result: Array = self._call([output], feeds, self._options)[0]
         except Exception as error:
-            raise UnservableModel(f"the model failed: {reason(error)}") from error
+            raise UnservableModel(f"{MODEL_FAILED}: {reason(error)}") from error
         return np.asarray(result)
 
     def _bind(self, maximum_batch_rows: int) -> None:

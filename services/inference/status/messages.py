@@ -119,7 +119,7 @@ def _log(report: Mapping[str, Any]) -> list[Message]:
     if not dropped and not spool["last_error"]:
         return []
     reason = f": {spool['last_error']}" if spool["last_error"] else ""
-    rows = f"{dropped:,} {'row was' if dropped == 1 else 'rows were'} predicted but not logged"
+    rows = f"{dropped:,} {'row was' if dropped == 1 else 'rows were'} not logged"
     return [
         _problem(
             f"{rows if dropped else 'The spool cannot be written'}{reason}. Check the shipper and the free disk space."

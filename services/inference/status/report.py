@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from services.inference.draining_server import Drain
 from services.inference.metrics import InferenceMetrics
-from services.inference.models.release_watcher import ReleaseWatcher
+from services.inference.models.release_log_poller import ReleaseLogPoller
 from services.inference.models.servable import Servable
 from services.inference.on_demand.metrics import OnDemandMetrics
 from services.inference.on_demand.model_pool import ModelPool
@@ -29,7 +30,7 @@ class Status:
     def __init__(
         self,
         pool: ModelPool,
-        watcher: ReleaseWatcher,
+        poller: ReleaseLogPoller,
         spool: Spool,
         metrics: InferenceMetrics,
         on_demand: OnDemandMetrics,
@@ -37,20 +38,24 @@ class Status:
         *,
         device: str,
         device_reason: str,
+        side_slots: Callable[[str], list[dict[str, Any]]] = lambda model: [],
         worker: int = 1,
+        drain: Drain | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`worker`: the number of this process."""
+        """`side_slots`: describes canary and shadow of a model; `worker`: the number of this process; `drain`: its end."""
         self._pool = pool
         self._slots = pool.slots
-        self._watcher = watcher
+        self._poller = poller
         self._spool = spool
         self._metrics = metrics
         self._on_demand = on_demand
         self._estimates = estimates
+        self._side_slots = side_slots
         self._device = device
         self._device_reason = device_reason
         self._worker = worker
+        self._drain = drain or Drain(0)
         self._peers: Peers = Alone(metrics.registry, self.of_this_process)
         self._clock = clock
         self._started_at = datetime.fromtimestamp(clock(), UTC)
@@ -60,7 +65,7 @@ class Status:
         self._peers = peers
 
     def ready(self) -> bool:
-        """Whether at least one model is live, in every process of this server."""
+        """Whether every process of this server has tried to load each released model, has at least one, and is not ending."""
         return self._peers.ready()
 
     def of_this_process(self) -> dict[str, Any]:
@@ -69,8 +74,7 @@ class Status:
         return {
             "worker": self._worker,
             "pid": os.getpid(),
-            # An unloaded model is served too, if it could be loaded before.
-            "ready": any(map(self._slots.description, self._slots.names())),
+            "ready": self._is_ready(),
             "started_at": self._started_at.isoformat(),
             "device": self._device,
             "writer": self._spool.writer,
@@ -84,11 +88,16 @@ class Status:
                 }
                 for release, servable in self._live()
             ],
-            "release_errors": {model: self._watcher.problem(model) for model in self._watcher.failing()},
+            "release_errors": {model: self._poller.problem(model) for model in self._poller.failing()},
             **{outcome: sum(count[outcome] for count in counts) for outcome in _OUTCOMES},
             "in_flight": self._metrics.in_flight,
             "maximum_in_flight": self._metrics.maximum_in_flight,
         }
+
+    def _is_ready(self) -> bool:
+        # An unloaded model is served too, if it could be loaded before.
+        serves = any(map(self._slots.description, self._slots.names()))
+        return serves and self._poller.has_polled and not self._drain.begun
 
     def report(self) -> dict[str, Any]:
         """The report as JSON data; times are ISO 8601 in UTC, empty if there is none.
@@ -152,7 +161,7 @@ class Status:
                 "in_flight": 0,
                 "calls": None,
             }
-            for model in self._watcher.failing()
+            for model in self._poller.failing()
             if self._slots.live_release(model) is None
         ]
         counts = self._metrics.requests_by_outcome()
@@ -160,9 +169,10 @@ class Status:
         for model in models:
             name = str(model["name"])
             of_model = counts.get(name, Counter[str]())
-            of_release = self._watcher.problem(name)
+            of_release = self._poller.problem(name)
             model["demand_load_error"] = "" if of_release else self._pool.problem(name)
             model["last_error"] = of_release or model["demand_load_error"]
+            model["sides"] = self._side_slots(name)
             model["requests"] = {outcome: of_model.get(outcome, 0) for outcome in _OUTCOMES}
             model |= _last_prediction(last.get(name), now)
         return models
@@ -180,7 +190,7 @@ class Status:
         loads, seconds = self._on_demand.last_minute()
         return {
             "bound_bytes": self._on_demand.bound_bytes,
-            "bytes": sum(servable.memory_bytes for servable in loaded),
+            "bytes": sum(servable.memory_bytes for servable in self._slots.in_memory()),
             "loaded": len(loaded),
             "unloaded": len(self._slots.all_unloaded()),
             "demand_loads": self._on_demand.totals(),
@@ -201,12 +211,12 @@ class Status:
         }
 
     def _release_log(self) -> dict[str, Any]:
-        age = self._watcher.seconds_since_read()
+        age = self._poller.seconds_since_read()
         return {
-            "last_error": self._watcher.store_problem,
+            "last_error": self._poller.store_problem,
             "seconds_since_read": None if age is None else round(age, 3),
-            "models": sorted(self._watcher.known_models()),
-            "followed": sorted(self._watcher.followed_models()),
+            "models": sorted(self._poller.known_models()),
+            "followed": sorted(self._poller.followed_models()),
         }
 
     def _spool_status(self) -> dict[str, Any]:

@@ -117,14 +117,17 @@ class TaskRunner:
 
     async def _wait_for_turn(self, task: ClaimedTask) -> None:
         """Acquire the turn. Raises _Canceled where the task is canceled meanwhile."""
-        while True:
+        acquired = False
+        while not acquired:
             try:
                 async with asyncio.timeout(_POLL_SECONDS):
-                    await self._turn.acquire()
-                return
+                    acquired = await self._turn.acquire()
             except TimeoutError:
-                if task.cancel_requested():
-                    raise _Canceled from None
+                pass
+            if task.cancel_requested():
+                if acquired:
+                    self._turn.release()
+                raise _Canceled
 
     async def _score(self, task: ClaimedTask, result: ResultFile) -> None:
         """Raises _Canceled, HomeostatError."""

@@ -26,6 +26,7 @@ _SUMS = frozenset(
         "homeostat_inference_models",
         "homeostat_inference_requests_in_flight",
         "homeostat_inference_requests_in_flight_limit",
+        "homeostat_inference_shadow_queued_rows",
         "homeostat_inference_spool_bound_bytes",
         "homeostat_inference_spool_bytes",
         "homeostat_inference_tasks_unfinished",
@@ -36,6 +37,7 @@ _LOWEST = frozenset(
     {
         "homeostat_inference_calls_inline",
         "homeostat_inference_generation",
+        "homeostat_inference_model_served",
         "homeostat_tls_certificate_expires_timestamp_seconds",
     }
 )

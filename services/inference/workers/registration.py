@@ -72,6 +72,15 @@ class WorkerRegistration:
                 ended.append(last.families)
         return running, ended
 
+    def stop_listening(self) -> bool:
+        """Note that this process accepts no more connections; whether no other process of the server accepts any.
+
+        Noted before it is asked, so of several that end at once one at least is the last. Raises OSError.
+        """
+        self._closed(self.process).touch(mode=0o600)
+        running, _ = self.read()
+        return all(self._closed(one.process).exists() for one in running)
+
     def _retire_predecessor(self) -> None:
         last, before = self._load(self._snapshot(self.number)), self._load(self._ended(self.number))
         if last is not None and (before is None or before.process != last.process):
@@ -82,6 +91,7 @@ class WorkerRegistration:
                 WorkerSnapshot(last.process, last.pid, {}, families).dump(),
                 mode=0o600,
             )
+            self._closed(last.process).unlink(missing_ok=True)
 
     def _numbers(self) -> Iterator[int]:
         for path in self._folder.glob("*.lock"):
@@ -92,6 +102,9 @@ class WorkerRegistration:
 
     def _ended(self, number: int) -> Path:
         return self._folder / f"{number}.ended.json"
+
+    def _closed(self, process: str) -> Path:
+        return self._folder / f"{process}.closed"
 
     def _load(self, path: Path) -> WorkerSnapshot | None:
         try:

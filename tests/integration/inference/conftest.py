@@ -61,10 +61,10 @@ class InferenceProcess:
             "HOMEOSTAT_INFERENCE_RETRY_SECONDS": "0.5",
             **environment,
         }
-        self._start()
+        self._start(free_port())
 
-    def _start(self) -> None:
-        self.port = free_port()
+    def _start(self, port: int) -> None:
+        self.port = port
         self.url = f"{self._scheme}://127.0.0.1:{self.port}"
         self.log = self.home / f"server-{self.port}.log"
         command = [
@@ -109,7 +109,7 @@ class InferenceProcess:
             # BentoML picks ports for itself and opens them later; on a busy machine someone may take one in between.
             if self.process.poll() is not None and "Address already in use" in self.log.read_text():
                 self.http.close()
-                self._start()
+                self._start(free_port())
             return self.http.get("/health/live").status_code == 200
 
         self.wait(live, "the server is live", 120)
@@ -145,6 +145,11 @@ class InferenceProcess:
         for process in self._processes():
             process.kill()
         self.process.wait(timeout=bound(10))
+
+    def start_again(self) -> None:
+        """After its end, on the same port."""
+        self.http.close()
+        self._start(self.port)
 
     def stop(self) -> None:
         self.http.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -221,6 +223,34 @@ def test_revoked_key_is_refused_within_a_second(server: Server, keys: ApiKeys) -
         start = time.monotonic()
         server.process.wait(lambda: ask() == 401, "the revoked key is refused", 5)
         assert time.monotonic() - start < 1.5 + bound(0.5)
+
+
+def test_outcomes_are_logged_with_their_sender(
+    servers: dict[str, Server], toys: ToyStore, texts: dict[str, str]
+) -> None:
+    """Whoever poisons outcomes has to be found."""
+    for name, key, sender in (
+        ("fast", texts["only outcomes"], "only-outcomes"),
+        ("bentoml", texts["all but predict"], "all-but-predict"),
+        ("fast, anonymous", "", "anonymous"),
+    ):
+        url, headers = servers[name].process.url, bearer(key) if key else {}
+        asked = httpx.post(
+            f"{url}/predict", json=BODIES["/predict"], headers=bearer(texts["all"]), trust_env=False
+        )
+        identity = asked.json()["predictions"][0]["prediction_id"]
+        answer = httpx.post(
+            f"{url}/outcomes",
+            json={"prediction_id": identity, "value": 1},
+            headers=headers,
+            trust_env=False,
+        )
+        assert answer.status_code == 202, answer.text
+        logged = b"".join(file.read_bytes() for file in (toys.home / "spool").rglob("*") if file.is_file())
+        heads = [
+            head for head in re.findall(rb'{"kind":"outcomes"[^}]*}', logged) if identity.encode() in head
+        ]
+        assert [json.loads(head)["sender"] for head in heads] == [sender]
 
 
 def test_rate_of_a_key(server: Server, texts: dict[str, str]) -> None:

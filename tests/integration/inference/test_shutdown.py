@@ -94,7 +94,10 @@ def saturated(home: ToyStore, files: CertificateFolder | None) -> Iterator[Infer
         server.stop()
 
 
-def test_sigterm_under_load_loses_no_request(saturated: InferenceProcess, home: ToyStore) -> None:
+def test_probe_is_quick_while_saturated_and_sigterm_loses_no_request(
+    saturated: InferenceProcess, home: ToyStore
+) -> None:
+    probe_while_saturated(saturated)
     end_under_load(saturated, home, None)
 
 
@@ -130,7 +133,7 @@ def end_under_load(saturated: InferenceProcess, home: ToyStore, files: Certifica
     assert {identity for client in clients for identity in client.ids} <= logged
 
 
-def test_probe_is_quick_while_saturated(saturated: InferenceProcess) -> None:
+def probe_while_saturated(saturated: InferenceProcess) -> None:
     """64 busy connections of heavy requests: what runs on the loop is cut into slices."""
     heavy = request(
         "/predict",

@@ -115,6 +115,55 @@ def test_swaps_under_load_drop_and_mix_nothing(server: InferenceProcess, toys: T
     assert answered.items() <= logged.items()
 
 
+def test_canary_and_shadow_under_load_drop_and_mix_nothing(server: InferenceProcess, toys: ToyStore) -> None:
+    live, canary = toys.put_and_release(2.0), toys.put(3.0)
+    server.wait_generation(live.generation)
+    load = RequestThread(server.url)
+    load.start()
+    started = [toys.start(canary.version, "shadow"), toys.start(canary.version, share=0.5)]
+    server.wait(
+        lambda: (
+            [side["generation"] for side in server.served()["sides"]]
+            == [one.generation for one in reversed(started)]
+        ),
+        "canary and shadow are loaded",
+        30,
+    )
+    server.wait(lambda: len({answer[1] for answer in load.answers[-20:]}) == 2, "both answer", 30)
+    back = toys.release(live.version)  # as a rollback does: it ends both
+    server.wait_generation(back.generation)
+    assert server.served()["sides"] == []
+    server.wait(lambda: {answer[1] for answer in load.answers[-5:]} == {back.generation}, "live answers", 30)
+    load.enough.set()
+    load.join(timeout=bound(20))
+
+    assert load.failures == []
+    known = {
+        generation: (version, (score,) * 3)
+        for generation, version, score in (
+            (live.generation, live.version, 2.0),
+            (started[1].generation, canary.version, 3.0),
+            (back.generation, live.version, 2.0),
+        )
+    }
+    for version, generation, scores, _ in load.answers:
+        assert generation < live.generation or (version, scores) == known[generation]
+    slots = {live.generation: "live", started[1].generation: "canary", back.generation: "live"}
+    logged = {
+        identity: (record.version, record.generation, record.slot)
+        for record in spooled(toys.home)
+        if isinstance(record, PredictionRecord)
+        for identity in record.prediction_ids
+    }
+    for version, generation, _, ids in load.answers:
+        expected = (version, generation, slots.get(generation, "live"))
+        assert all(logged[identity] == expected for identity in ids)
+    # The shadow's answers are in no log.
+    assert {generation for _, generation, _ in logged.values()}.isdisjoint({started[0].generation})
+    name = f'model="toy",result="answered",slot="shadow",version="{canary.version[:12]}"'
+    assert server.metric(f"homeostat_inference_slot_requests_total{{{name}}}") > 0
+
+
 def test_tampered_version_is_refused(server: InferenceProcess, toys: ToyStore) -> None:
     before = server.served()
     manifest = toys.put(5.0)

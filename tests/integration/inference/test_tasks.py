@@ -252,6 +252,25 @@ def test_block_of_the_documentation_runs(
     assert pq.read_table("answers.parquet").num_rows == 4
 
 
+@pytest.mark.parametrize(
+    ("method", "route", "allowed"),
+    [
+        ("GET", "submit", "POST"),
+        ("POST", "status", "GET, HEAD"),
+        ("DELETE", "get", "GET, HEAD"),
+        ("POST", "cancel", "PUT"),
+        ("PATCH", "retry", "POST"),
+    ],
+)
+def test_wrong_method_is_named_with_the_right_ones(
+    server: InferenceProcess, method: str, route: str, allowed: str
+) -> None:
+    response = server.http.request(method, f"/score_file/{route}")
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert response.json()["error"] == f"method {method} is not allowed for /score_file/{route}"
+    assert server.http.get("/score_file/other").status_code == 404
+
+
 # It ends the server that the tests above asked.
 def test_task_of_a_killed_server_is_failed_after_the_restart(
     server: InferenceProcess, long_file: Path, toys: ToyStore
@@ -264,7 +283,7 @@ def test_task_of_a_killed_server_is_failed_after_the_restart(
     after = InferenceProcess(toys.home)
     try:
         after.wait_live()
-        after.wait_served(after.served("toy").get("version") or toys.store.latest_release("toy").version)  # type: ignore[union-attr]
+        after.wait_served(after.served("toy").get("version") or toys.store.live_release("toy").version)  # type: ignore[union-attr]
         done = report(after, stopped)
         assert (done["status"], done["rows"]) == ("failed", LONG)
         assert 0 < done["rows_done"] <= len(logged(after))

@@ -115,6 +115,26 @@ def test_killed_worker_leaves_its_counts(server: InferenceProcess) -> None:
     assert rows_logged(server) == counted + sent
 
 
+def test_worker_that_is_stopped_alone_closes_the_port_for_no_other(server: InferenceProcess) -> None:
+    stopped = workers(server)[0]["pid"]
+    psutil.Process(stopped).terminate()
+    refused: list[str] = []
+
+    def replaced() -> bool:
+        try:
+            found = workers(server)
+        except httpx.ConnectError as error:
+            refused.append(repr(error))
+            return False
+        except httpx.TransportError:  # it was accepted by the one that ended
+            return False
+        return stopped not in [one["pid"] for one in found] and len(found) == 2
+
+    eventually(replaced, "another process takes the place", within_s=60)
+    assert refused == []
+    server.wait(lambda: server.http.get("/health/ready").status_code == 200, "every worker is ready")
+
+
 def test_release_reaches_every_worker(server: InferenceProcess, toys: ToyStore) -> None:
     generation = toys.put_and_release(0.5, kind="probability").generation
     eventually(

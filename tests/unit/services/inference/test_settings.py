@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
+from circus.watcher import Watcher  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from services.inference.settings import InferenceSettings
@@ -20,6 +23,13 @@ def test_setting_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, name:
     monkeypatch.setenv(f"HOMEOSTAT_INFERENCE_{name}", value)
     with pytest.raises(ValidationError):
         InferenceSettings()
+
+
+def test_server_is_not_killed_while_it_drains() -> None:
+    """BentoML starts the processes of a server with circus, and leaves its time until SIGKILL as it is."""
+    seconds = signature(Watcher).parameters["graceful_timeout"].default
+    with pytest.raises(ValidationError):
+        InferenceSettings(drain_seconds=seconds - 5)
 
 
 def test_every_setting_has_a_description() -> None:

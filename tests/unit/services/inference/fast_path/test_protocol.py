@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from tests.fakes.api_keys import ApiKeys
 from tests.fakes.socket_server import SocketServer, read_answers, request
 from tests.fakes.tensor_model import release_tensor
 from tests.fakes.toy_model import ROW, ToyStore
-from tests.waiting import bound
+from tests.waiting import bound, eventually
 
 INFER = request(
     "/v2/models/sums/infer",
@@ -97,7 +99,7 @@ def test_replaced_version_drains(server: SocketServer, toys: ToyStore) -> None:
     client = warm(server)
     old = server.slots.peek("toy")
     toys.put_and_release(2.0)
-    server.watcher.poll()
+    server.poller.poll()
     client.sendall(PREDICT)
     assert b'"score":2.0' in read_answers(client, 1)[0]
     assert old is not None
@@ -384,6 +386,38 @@ def test_client_that_sends_no_more_causes_no_error(
                 client.shutdown(socket.SHUT_WR)
                 while client.recv(1 << 16):
                     pass
+    assert "Exception in ASGI application" not in caplog.text
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("end", [b"no HTTP\r\n\r\n", b""], ids=["malformed", "gone"])
+def test_connection_that_ends_while_pipelined_requests_are_answered_causes_no_error(
+    toys: ToyStore,
+    servers: list[SocketServer],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    end: bytes,
+    fast: bool,
+) -> None:
+    """The application answers the first request and does not know yet; uvicorn tells only the last one."""
+    server = SocketServer(toys, fast=fast)
+    servers.append(server)
+    answered: list[int] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+        answered.append(200)
+
+    monkeypatch.setattr(server, "_checked", slow)
+    asked = request("/status.json", b"", method="GET")
+    with server.connect() as client:
+        client.sendall(asked + asked + end)
+        if end:
+            assert [answer.split(b" ")[1] for answer in read_answers(client, 3)] == [b"400"]
+    eventually(lambda: answered, "the application has answered", within_s=10)
+    assert server.exchange(asked)[0].startswith(b"HTTP/1.1 200 ")
     assert "Exception in ASGI application" not in caplog.text
 
 

@@ -87,7 +87,7 @@ def test_many_requests_are_taken_in_parts(
     server: InferenceServer, sums: Servable, make: Callable[..., Body]
 ) -> None:
     sums.batches = True
-    sums.schema.row_bytes = (64 << 10) // 4  # four rows fill an array
+    sums.schema.row_bytes = (256 << 10) // 4  # four rows fill an array
     ran: list[int] = []
     run = sums.run
     sums.run = lambda batch: ran.append(batch.rows) or run(batch)  # type: ignore[method-assign,func-returns-value]
@@ -211,7 +211,7 @@ def test_version_that_was_replaced_meanwhile_answers_nothing(
         await asyncio.sleep(0.01)
         assert submit(hot, make(1), answers.append)
         toys.release(sums.version, model="sums")
-        server.watcher.poll()
+        server.poller.poll()
         assert server.slots.peek("sums") is not sums
         await asyncio.sleep(0.01)
         assert submit(hot, make(2), answers.append)

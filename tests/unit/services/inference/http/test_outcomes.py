@@ -37,6 +37,17 @@ def test_outcomes_of_models_not_loaded_are_named_together(toys: ToyStore) -> Non
     assert server.spool.outcomes == []
 
 
+@pytest.mark.parametrize(("event_time", "bound"), [({}, None), ({"bound": "400d"}, 400 * 86_400_000_000)])
+def test_outcomes_state_the_time_bound_of_the_live_version(
+    toys: ToyStore, event_time: dict[str, str], bound: int | None
+) -> None:
+    server = serving(toys, values_loop(event_time=event_time))
+    item = {"prediction_id": IDS.make("ranges"), "value": {"high": 3, "low": 1, "mid": 2.5}}
+    assert server.ask("POST", "/outcomes", json=item).status_code == 202
+    (record,) = server.spool.outcomes
+    assert record["time_bound"] == bound
+
+
 @pytest.mark.parametrize(
     ("labels", "value", "said", "expected"),
     [

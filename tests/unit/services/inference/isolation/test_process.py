@@ -23,7 +23,7 @@ from shared.errors import UnservableModel
 from tests.fakes import bad_models
 from tests.fakes.torch_archive import archive
 from tests.fakes.toy_model import toy_onnx
-from tests.waiting import eventually
+from tests.waiting import bound
 
 Array = npt.NDArray[Any]
 FEEDS: dict[str, Array] = {
@@ -155,7 +155,8 @@ def test_process_that_was_killed_is_started_again(isolated: IsolatedProcess) -> 
     run(isolated, toy_onnx(8.0))
     [child] = children()
     child.kill()
-    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child is dead")
+    assert isolated._child is not None
+    isolated._child.wait(bound(30))  # until its last thread has ended, later than the process is a zombie
     assert run(isolated, toy_onnx(9.0)) == [9.0, 9.0, 9.0]
 
 

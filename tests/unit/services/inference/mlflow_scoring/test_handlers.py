@@ -151,7 +151,7 @@ def test_ping_is_503_until_a_model_is_loaded(toys: ToyStore) -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
     toys.put_and_release(0.25)
-    server.watcher.poll()
+    server.poller.poll()
     assert [server.ask(method, "/ping").status_code for method in ("GET", "HEAD")] == [200, 200]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.inference.models.input_schema import Batch, Schema
@@ -222,6 +222,7 @@ _json = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 @given(st.lists(_json, max_size=4))
 def test_random_input_is_accepted_or_refused(rows: list[object]) -> None:
     try:

@@ -113,6 +113,15 @@ def test_file_changed_after_verification_is_refused(
     assert engines.made == 0
 
 
+def test_number_of_remembered_versions_is_bounded(
+    loader: Loader, toys: ToyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader_module, "_MAX_PASSED", 2)
+    for score in (1.0, 2.0, 3.0):
+        loader.load(toys.put_and_release(score))
+    assert len(loader._passed) == 1
+
+
 def test_foreign_signature_is_refused(toys: ToyStore, engines: CountingEngine, tmp_path: Path) -> None:
     release = toys.put_and_release(4.0)
     stranger = ToyStore(tmp_path / "stranger")

@@ -96,6 +96,13 @@ class World:
         assert isinstance(servable, FakeServable)
         return servable
 
+    def start(self, model: str, slot: str = "canary", generation: int = 2) -> FakeServable:
+        release = release_of(model, generation).model_copy(update={"slot": slot, "share": 0.5})
+        servable = self.loader.load(release)
+        assert self.slots.sides.put(servable)
+        assert isinstance(servable, FakeServable)
+        return servable
+
     def loaded(self) -> list[str]:
         return [servable.model for servable in self.slots.current()]
 
@@ -329,3 +336,99 @@ def test_live_release_is_loaded_though_a_newer_one_exists() -> None:
     world.slots.swap(FakeServable(release_of("a", 2), None))
     world.loader.load_live(release_of("a", 1))
     assert wanted == [False, True, False]
+
+
+def test_canary_and_its_live_version_are_kept() -> None:
+    """Others are unloaded, for it and beside it."""
+    world = World(bound=4)
+    first = world.serve("a")
+    for model in "bcd":
+        world.serve(model)
+    canary = world.start("a")
+    assert world.loaded() == ["a", "c", "d"]
+    for model in "bcdbcd":
+        world.serve(model)
+    assert world.loaded() == ["a", "c", "d"]
+    assert [first.closed, canary.closed] == [False, False]
+    assert world.loader.loaded_bytes() == 4 * MIB
+    assert not world.loader.has_room(release_of("b", 1))
+
+
+def test_canary_that_leaves_no_room_for_the_largest_model_is_refused() -> None:
+    world = World(bound=4)
+    world.files["large"] = 3
+    world.serve("a")
+    world.serve("large")
+    with pytest.raises(OperatorError, match=r"canary of model a needs 1.0 MiB .* another model 3.0 MiB"):
+        world.start("a")
+    assert world.loaded() == ["a", "large"]
+    world = World(bound=5)
+    world.files["large"] = 3
+    world.serve("a")
+    world.serve("large")
+    world.start("a")
+    # A second one would not fit beside the first.
+    with pytest.raises(OperatorError, match="shadow of model a"):
+        world.start("a", "shadow")
+
+
+def test_shadows_end_for_a_live_version_without_room() -> None:
+    world = World(bound=4)
+    world.serve("a")
+    world.serve("b")
+    shadow = world.start("a", "shadow")
+    world.files["c"] = 3
+    world.serve("c")
+    assert world.loaded() == ["b", "c"]
+    assert world.slots.sides.all() == []
+    assert world.slots.next_drained() is shadow
+
+
+def test_canary_that_is_promoted_is_counted_once() -> None:
+    """It ends when its version is live: the new servable takes its place, not one beside it."""
+    world = World(bound=5)
+    world.serve("a")
+    world.serve("b")
+    world.files["a"] = 3
+    canary = world.start("a")
+    promoted = world.serve("a", generation=3)
+    assert world.slots.sides.all() == []
+    assert [world.slots.next_drained(), world.slots.peek("a")] == [canary, promoted]
+    assert world.loaded() == ["a", "b"]
+
+
+def test_canary_that_is_newer_than_its_live_version_is_counted_beside_it() -> None:
+    world = World(bound=4)
+    live = world.serve("a")
+    canary = world.start("a")
+    assert world.slots.unload(live)
+    assert world.slots.sides.put(canary)
+    world.files["a"] = 4
+    with pytest.raises(OperatorError, match="no memory for model a"):
+        world.loader.load_live(live.release)
+    assert world.slots.sides.all() == [canary]
+
+
+def test_sizes_of_a_canary_and_of_its_live_version_are_apart() -> None:
+    world = World(bound=4)
+    world.serve("a")
+    world.serve("b")
+    world.files["a"] = 3
+    with pytest.raises(OperatorError, match=r"canary of model a needs 3.0 MiB"):
+        world.start("a")
+    assert world.loads == ["a", "b"]
+    world.files["a"] = 2
+    world.start("a")
+    assert world.loader._costs["a"] == MIB
+
+
+def test_canary_takes_the_place_of_an_older_one() -> None:
+    world = World(bound=4)
+    world.serve("a")
+    world.serve("b")
+    world.files["a"] = 2
+    older = world.start("a")
+    newer = world.start("a", generation=3)
+    assert world.slots.next_drained() is older
+    assert world.slots.sides.all() == [newer]
+    assert world.loaded() == ["a", "b"]

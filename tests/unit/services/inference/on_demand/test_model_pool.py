@@ -179,6 +179,44 @@ def test_cancelled_request_holds_nothing() -> None:
     world.run(test)
 
 
+def test_request_cancelled_while_its_model_is_handed_over_holds_nothing() -> None:
+    world = World("toy")
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        gone = asyncio.create_task(world.pool.acquire("toy"))
+
+        # Called right before the model is handed over: the request is cancelled before it sees it.
+        def cancel(servable: Any, *, seconds: float) -> None:
+            loop.call_soon(gone.cancel)
+
+        world.metrics.loaded = cancel  # type: ignore[method-assign]
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        live = world.slots.peek("toy")
+        assert live is not None
+        assert live.in_flight == 0
+
+    world.run(test)
+
+
+def test_request_that_went_away_no_longer_counts_as_waiting() -> None:
+    world = World("toy", maximum_waiting=1)
+    world.go.clear()
+
+    async def test() -> None:
+        gone = asyncio.create_task(world.pool.acquire("toy"))
+        await asyncio.to_thread(world.started.wait, 60)
+        gone.cancel()
+        await asyncio.wait([gone])
+        stays = asyncio.create_task(world.pool.acquire("toy"))
+        await asyncio.sleep(0)
+        world.go.set()
+        assert (await stays).in_flight == 1
+
+    world.run(test)
+
+
 def test_failed_load_answers_all_and_is_not_repeated_at_once() -> None:
     world = World("toy")
     world.problem = UnservableModel("no signature")

@@ -61,7 +61,7 @@ def test_statistics_are_of_the_live_version(toys: ToyStore) -> None:
     server.metrics.called(servable, waited=0.25, seconds=0.5)
     server.predict(ROW)
     release = toys.put_and_release(0.6)
-    server.watcher.poll()
+    server.poller.poll()
     found = of(server, "toy")
     assert (found["version"], found["inference_count"], found["last_inference"]) == (release.version, 0, 0)
     assert found["inference_stats"]["queue"] == {"count": 0, "ns": 0}

@@ -262,3 +262,44 @@ def test_closing_makes_the_calls_that_wait(toys: ToyStore) -> None:
         assert (await answer).output.tolist() == [1.0]
 
     run(work)
+
+
+def test_closing_leaves_calls_that_do_not_end(toys: ToyStore) -> None:
+    """They would hold up the end of the server."""
+    server = make(toys)
+    calls = gate(server)
+
+    async def work() -> None:
+        answer = await occupy(server, calls)
+        closing = asyncio.to_thread(server.predictor.close, 0.05)
+        await asyncio.wait_for(closing, SECONDS / 2)
+        assert not answer.done()
+        calls.let()
+        assert len((await answer).output) == 1
+
+    run(work)
+
+
+def test_canary_leaves_a_thread_to_the_others(toys: ToyStore) -> None:
+    """It may hang; nor do its calls that wait count for them."""
+    server = make(toys)
+    toys.start(toys.put(1.5).version, share=1.0)
+    server.poller.poll()
+    live, canary = server.slots.peek("toy"), server.slots.sides.canaries["toy"]
+    assert live is not None
+    hung = Gate(canary, batches=False)
+
+    async def scenario() -> list[int]:
+        trials = [predict(server, canary, 1)]
+        await hung.began(1)
+        trials.append(predict(server, canary, 2))
+        await asyncio.sleep(0)
+        canary.estimate.start_with(per_call=60.0, per_row=0.0)
+        answered = await asyncio.wait_for(predict(server, live, 3), SECONDS)
+        assert hung.batches == [[1.0]]
+        with pytest.raises(OperatorError):
+            await predict(server, canary, 4)
+        hung.let(2)
+        return [len((await one).output) for one in trials] + [len(answered.output)]
+
+    assert asyncio.run(scenario()) == [1, 1, 1]

@@ -197,7 +197,7 @@ def test_loop_serves_others_between_slices(server: InferenceServer, servable: Se
 def test_tensor_is_accepted_or_refused_alone(server: InferenceServer, toys: ToyStore) -> None:
     """A list of numbers is read as a whole: among decimals, numpy would take an integer that it refuses alone."""
     release_tensor(toys)
-    server.watcher.poll()
+    server.poller.poll()
     sums = server.slots.peek("sums")
     assert sums is not None
     answers = ask(server, decoded(sums, {"x": [0.5, 1, 2, 3]}), decoded(sums, {"x": [2**63] * 4}))
@@ -209,7 +209,7 @@ def images(server: InferenceServer, toys: ToyStore, monkeypatch: pytest.MonkeyPa
     """Rows of four numbers that are taken for large ones: ten of them fill a record. On any machine they fit into a slice."""
     monkeypatch.setattr(model_queue, "SLICE_SECONDS", 60.0)
     release_tensor(toys)
-    server.watcher.poll()
+    server.poller.poll()
     sums = server.slots.peek("sums")
     assert sums is not None
     sums.batches = False
@@ -222,7 +222,7 @@ def image(servable: Servable, number: int, **rest: Any) -> Callable[[Callable[..
 
 
 def numbers_of(record: Mapping[str, Any]) -> list[float]:
-    return [one["x"][0, 0] for one in (record["columns"], *record["following"])]
+    return [number for one in (record["columns"], *record["following"]) for number in one["x"][:, 0]]
 
 
 def test_large_tensors_share_a_record_up_to_its_size(server: InferenceServer, images: Servable) -> None:
@@ -246,8 +246,9 @@ def test_large_tensor_with_a_trace_has_a_record_of_its_own(server: InferenceServ
 
 
 def test_groups_of_a_batching_model_share_a_record(server: InferenceServer, images: Servable) -> None:
-    """They are called in parts that fit the cache; the log needs one record all the same."""
+    """They are called in parts of at most 256 KiB; the log needs one record all the same."""
     images.batches = True
+    images.schema.row_bytes = 120_000
     answers = ask(server, *(image(images, number) for number in range(4)))
     (record,) = server.spool.predictions
     assert numbers_of(record) == [0, 1, 2, 3]
@@ -259,7 +260,7 @@ def test_group_with_a_trace_is_not_merged(server: InferenceServer, images: Serva
     """Each group has two calls in one batch: merged, the batches would no longer be those of the calls."""
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     images.batches = True
-    images.schema.row_bytes = 30_000
+    images.schema.row_bytes = 120_000
     answers = ask(
         server, image(images, 1), image(images, 2), image(images, 3), image(images, 4, traceparent=trace)
     )
@@ -285,7 +286,7 @@ def test_large_tensor_the_model_fails_on_fails_alone(server: InferenceServer, im
 
 def test_servables_take_turns(server: InferenceServer, servable: Servable, toys: ToyStore) -> None:
     toys.put_and_release(1.0, model="other")
-    server.watcher.poll()
+    server.poller.poll()
     other = server.slots.peek("other")
     assert other is not None
     order: list[str] = []

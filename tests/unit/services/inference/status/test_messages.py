@@ -116,10 +116,10 @@ def test_failed_release_of_another_worker_is_reported_once() -> None:
 @pytest.mark.parametrize(
     ("spool", "text"),
     [
-        ({"dropped": {"predictions": {"toy": 1}}, "last_error": ""}, "1 row was predicted but not logged."),
+        ({"dropped": {"predictions": {"toy": 1}}, "last_error": ""}, "1 row was not logged."),
         (
             {"dropped": {"predictions": {"toy": 2}, "outcomes": {"toy": 1}}, "last_error": "disk full"},
-            "3 rows were predicted but not logged: disk full.",
+            "3 rows were not logged: disk full.",
         ),
         ({"dropped": {}, "last_error": "disk full"}, "The spool cannot be written: disk full."),
     ],

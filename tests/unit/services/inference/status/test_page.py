@@ -25,6 +25,7 @@ MODEL: dict[str, Any] = {
     "released_by": "loop",
     "reason": "promotion",
     "last_error": "",
+    "sides": [],
     "requests": {"answered": 1234, "refused": 5, "failed": 0},
     "last_prediction_at": "2026-01-02T04:00:00+00:00",
     "seconds_since_prediction": 7.25,
@@ -260,6 +261,12 @@ def test_colours_have_enough_contrast(mode: int, paper: str, ink: str) -> None:
     }
     dark, light = sorted((luminance(colours[ink][mode]), luminance(colours[paper][mode])))
     assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_server_with_models_that_is_not_ready_shows_the_reason() -> None:
+    page = Page(render_status({**REPORT, "ready": False}))
+    summary = next(text for attributes, _, text in page.all("p") if attributes.get("id") == "summary")
+    assert summary == "Not ready: the server is starting or ending."
 
 
 def test_empty_page_shows_the_reason() -> None:

@@ -42,7 +42,7 @@ def test_answers_in_another_form_end_the_file(toys: ToyStore, tmp_path: Path) ->
     result = ResultFile(tmp_path / "result")
     score_table(server, pa.table({"line": [1]}), tmp_path, result=result)
     toys.release(put_classes(toys, labels=(1, 2, 3)).version, model="animals")
-    server.watcher.poll()
+    server.poller.poll()
     with pytest.raises(Conflict, match="generation 2 of model animals returns other output columns"):
         score_table(server, pa.table({"line": [1]}), tmp_path, result=result)
     result.close()

@@ -27,9 +27,8 @@ class Tasks:
         self.server = InferenceServer(toys)
         self.store = TaskStore(folder / "tasks", kept_seconds=3600, maximum_tasks=9)
         self.registry = CollectorRegistry()
-        self.runner = TaskRunner(
-            self.store, scorer_of(self.server), TaskMetrics(self.registry), maximum_rows=100_000
-        )
+        self.scorer = scorer_of(self.server)
+        self.runner = TaskRunner(self.store, self.scorer, TaskMetrics(self.registry), maximum_rows=100_000)
 
     def create(self, rows: int) -> ClaimedTask:
         table = pa.table({name: [value] * rows for name, value in ROW.items()})
@@ -118,17 +117,45 @@ def test_task_is_finished_only_once_other_workers_can_read_it(
     assert said == [False]
 
 
-def test_waiting_task_is_canceled_before_its_turn(toys: ToyStore, tmp_path: Path) -> None:
+def test_waiting_task_is_canceled_before_its_turn(
+    toys: ToyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def run() -> None:
         tasks = Tasks(toys, tmp_path)
-        first, second = tasks.create(50_000), tasks.create(10)
+        first, second = tasks.create(10), tasks.create(10)
+        turn_ends = asyncio.Event()
+
+        async def check(*_: object) -> None:
+            await turn_ends.wait()
+
+        monkeypatch.setattr(tasks.scorer, "check", check)
         for task in (first, second):
             tasks.runner.start(task)
         tasks.store.request_cancel(second.record.task_id)
         await tasks.runner.wait(second.record.task_id)
         assert tasks.saved(second).status == "canceled"
         assert not first.record.finished
-        await tasks.runner.stop()
+        turn_ends.set()
+        await tasks.runner.wait(first.record.task_id)
+        assert tasks.saved(first).status == "completed"
+
+    asyncio.run(run())
+
+
+def test_task_canceled_while_it_waited_answers_no_row(toys: ToyStore, tmp_path: Path) -> None:
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        first, second = await tasks.begin(3000), tasks.create(10)
+        tasks.store.request_cancel(second.record.task_id)
+        tasks.runner.start(second)
+        await tasks.runner.wait(second.record.task_id)
+        assert (tasks.saved(second).status, tasks.saved(second).rows_done) == ("canceled", 0)
+        await tasks.runner.wait(first.record.task_id)
+        assert tasks.saved(first).status == "completed"
+        third = tasks.create(10)
+        tasks.runner.start(third)
+        await tasks.runner.wait(third.record.task_id)
+        assert tasks.saved(third).status == "completed"
 
     asyncio.run(run())
 
@@ -137,7 +164,7 @@ def test_file_keeps_its_model_when_another_is_released(toys: ToyStore, tmp_path:
     server = Tasks(toys, tmp_path).server
     options = scorer_of(server).check_options(FileOptions(event_time_column="at"))
     toys.put_and_release(0.5, model="other")
-    server.watcher.poll()
+    server.poller.poll()
     assert options == FileOptions(model="toy", event_time_column="at")
     assert scorer_of(server).check_options(options) == options
     with pytest.raises(InvalidRequest, match="several models"):

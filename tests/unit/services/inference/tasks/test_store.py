@@ -10,6 +10,7 @@ import pytest
 from services.inference.tasks.record import FileOptions, TaskRecord
 from services.inference.tasks.store import ClaimedTask, TaskStore
 from shared.errors import NotFound, OperatorError
+from shared.file_lock import try_lock
 
 
 class Clock:
@@ -67,6 +68,19 @@ def test_unfinished_task_of_a_dead_process_is_failed(store: TaskStore) -> None:
         found = store.read(task.record.task_id)
         assert (found.status, found.error_status) == ("failed", 500)
         assert "at least 40 of its rows" in found.error["error"]
+
+
+def test_task_that_finishes_while_it_is_read_is_not_failed(
+    store: TaskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = create(store)
+
+    def finished_first(path: Path) -> int | None:
+        finish(store, task)
+        return try_lock(path)
+
+    monkeypatch.setattr("services.inference.tasks.store.try_lock", finished_first)
+    assert store.read(task.record.task_id).status == "completed"
 
 
 def test_finished_task_is_removed_after_its_time(store: TaskStore, clock: Clock) -> None:

@@ -54,6 +54,19 @@ def test_worker_numbers_start_at_one(tmp_path: Path) -> None:
     assert WorkerRegistration.take(tmp_path / "w", PARENT).number == 2
 
 
+def test_last_process_that_stops_listening_knows_it(tmp_path: Path, ended_pid: int) -> None:
+    one, two, three = (WorkerRegistration.take(tmp_path, PARENT) for _ in range(3))
+    publish(one, 0)
+    publish(two, 0)
+    publish(three, 0, pid=ended_pid)
+    assert not one.stop_listening()
+    end(one)
+    again = WorkerRegistration.take(tmp_path, PARENT)  # the supervisor has started it again
+    publish(again, 0)
+    assert not two.stop_listening()
+    assert again.stop_listening()
+
+
 def test_counts_of_ended_processes_stay_once(tmp_path: Path, ended_pid: int) -> None:
     one, two = (WorkerRegistration.take(tmp_path, PARENT) for _ in range(2))
     publish(one, 5, pid=ended_pid)

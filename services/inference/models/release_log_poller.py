@@ -1,10 +1,10 @@
-"""Polls the release log: loads each new generation beside the live one, then swaps."""
+"""Polls the release log: loads each new live generation beside the one before, then swaps; then canaries and shadows."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from services.inference.models.earlier_release import load_earlier
@@ -12,7 +12,7 @@ from services.inference.models.retry_schedule import Failure, after_failure, is_
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from shared.contracts.manifest import short
-from shared.contracts.release import Release
+from shared.contracts.release import Release, Slot
 from shared.errors import DependencyUnavailable, HomeostatError
 from shared.observability.logs import get_logger
 
@@ -20,17 +20,17 @@ _log = get_logger(__name__)
 
 
 class ReleaseLog(Protocol):
-    """The part of the release log that the watcher reads."""
+    """The part of the release log that the poller reads."""
 
     def models(self) -> list[str]: ...
 
-    def latest_release(self, model: str) -> Release | None: ...
+    def slots(self, model: str) -> dict[Slot, Release]: ...
 
     def release(self, model: str, generation: int) -> Release: ...
 
 
 class SwapMetrics(Protocol):
-    """Where the watcher counts swaps."""
+    """Where the poller counts swaps."""
 
     def swapped(self, servable: Servable, *, seconds: float) -> None: ...
 
@@ -47,7 +47,15 @@ class SwapMetrics(Protocol):
     def unloaded(self, servable: Servable) -> None: ...
 
 
-class ReleaseWatcher:
+class Sides(Protocol):
+    """What loads and ends canaries and shadows."""
+
+    def end(self, model: str, served: Mapping[Slot, Release], *, live_failed: bool) -> None: ...
+
+    def follow(self, model: str, served: Mapping[Slot, Release], may_go_on: Callable[[], bool]) -> None: ...
+
+
+class ReleaseLogPoller:
     """Polls the release log on its own thread. Errors never unload the live version."""
 
     def __init__(
@@ -63,11 +71,12 @@ class ReleaseWatcher:
         retry_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         has_room: Callable[[Release], bool] | None = None,
+        sides: Sides | None = None,
     ) -> None:
         """`on_loop` runs a function on the event loop, which owns the slots, and returns its result.
 
         `has_room`: whether memory is left for a model at the start; those without room are loaded when requests need them. None:
-        every model is loaded.
+        every model is loaded. `sides`: None where only live versions are served.
         """
         self._releases = releases
         self._slots = slots
@@ -79,10 +88,13 @@ class ReleaseWatcher:
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._has_room = has_room
+        self._sides = sides
         self._failures: dict[str, Failure] = {}
         self._store_problem = "not read yet"
         self._last_read: float | None = None
         self._known: frozenset[str] = frozenset()
+        # Whether every release of the first poll has been loaded, or could not be.
+        self.has_polled = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="release-log", daemon=True)
         slots.on_release(lambda model: model in self.followed_models())
@@ -130,7 +142,8 @@ class ReleaseWatcher:
     def poll(self) -> None:
         """Poll once.
 
-        1. unload drained versions   2. read the newest release of each model   3. load new releases   4. swap on the event loop
+        1. unload drained versions   2. read what each model's log says is served   3. end canaries and shadows that it does
+        not have   4. load new live releases, and swap on the event loop   5. load new canaries and shadows
         A release that cannot be read is a problem of its model; the other models are followed. Where the newest release cannot be
         loaded and none is live, as after a restart, the last one that can be loaded is served.
         With bounded memory, the first poll makes every model known at once, and loads as many as there is room for.
@@ -139,7 +152,7 @@ class ReleaseWatcher:
         try:
             known = frozenset(self._releases.models())
             models = sorted(known & self._only if self._only else known)
-            newest, unreadable = self._read_newest(models)
+            logs, unreadable = self._read_logs(models)
         except Exception as error:  # each kind of store has its own errors; none may end the thread
             if not self._store_problem or self._last_read is None:
                 _log.warning("release_log_unavailable", problem=str(error))
@@ -150,27 +163,38 @@ class ReleaseWatcher:
         for model, problem in unreadable.items():
             self._report_unreadable(model, problem)
         if is_first and self._has_room is not None:
-            self._on_loop(lambda: self._register(newest))
-        for release in newest:
+            self._on_loop(lambda: self._register([served["live"] for served in logs.values()]))
+        for model, served in logs.items():
             if self._stop.is_set():
                 return
-            self._follow(release, fill=is_first)
+            if self._sides is not None:
+                failure = self._failures.get(model)
+                failed = failure is not None and failure.generation == served["live"].generation
+                self._sides.end(model, served, live_failed=failed)
+            self._follow(served["live"], fill=is_first)
+        if self._sides is not None:
+            for model, served in logs.items():
+                self._sides.follow(model, served, lambda: not self._stop.is_set())
+        self.has_polled = True
         self._unload()
 
-    def _read_newest(self, models: Sequence[str]) -> tuple[list[Release], dict[str, Exception]]:
-        """The newest release of each model, and the models whose release cannot be read. Raises if the store is unavailable."""
-        newest, unreadable = [], {}
+    def _read_logs(
+        self, models: Sequence[str]
+    ) -> tuple[dict[str, dict[Slot, Release]], dict[str, Exception]]:
+        """The releases served of each model, and the models whose log cannot be read. Raises if the store is unavailable."""
+        logs: dict[str, dict[Slot, Release]] = {}
+        unreadable = {}
         for model in models:
             try:
-                release = self._releases.latest_release(model)
+                served = self._releases.slots(model)
             except Exception as error:  # as above
                 unreadable[model] = error
             else:
-                newest += [] if release is None else [release]
+                logs |= {model: served} if "live" in served else {}
         errors = list(unreadable.values())
-        if errors and not newest and all(isinstance(error, DependencyUnavailable) for error in errors):
+        if errors and not logs and all(isinstance(error, DependencyUnavailable) for error in errors):
             raise errors[0]
-        return newest, unreadable
+        return logs, unreadable
 
     def _report_unreadable(self, model: str, error: Exception) -> None:
         problem = str(error) or type(error).__name__

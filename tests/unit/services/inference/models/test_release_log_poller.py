@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry
 
 from services.inference.declared_precision import Form
 from services.inference.models.metrics import ReleaseMetrics
-from services.inference.models.release_watcher import ReleaseWatcher
+from services.inference.models.release_log_poller import ReleaseLogPoller
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
-from shared.contracts.release import Release
+from shared.contracts.release import Release, Slot
 from shared.errors import DependencyUnavailable, IntegrityError, NotFound, OperatorError, UnservableModel
 from tests.fakes.releases import release_of
 from tests.fakes.toy_model import ToyStore
@@ -30,6 +30,7 @@ class FakeLog:
 
     def __init__(self) -> None:
         self.newest: dict[str, Release] = {}
+        self.sides: dict[str, dict[Slot, Release]] = {}
         self.entries: dict[tuple[str, int], Release] = {}
         self.unreachable = False
         self.broken: dict[str, Exception] = {}
@@ -39,10 +40,11 @@ class FakeLog:
             raise DependencyUnavailable("the model store does not answer")
         return sorted({*self.newest, *self.broken})
 
-    def latest_release(self, model: str) -> Release | None:
+    def slots(self, model: str) -> dict[Slot, Release]:
         if model in self.broken:
             raise self.broken[model]
-        return self.newest.get(model)
+        served: dict[Slot, Release] = {"live": self.newest[model]} if model in self.newest else {}
+        return {**served, **self.sides.get(model, {})}
 
     def release(self, model: str, generation: int) -> Release:
         return self.entries[model, generation]
@@ -78,7 +80,7 @@ class World:
         self.loaded: list[Release] = []
         self.broken: set[str] = set()
         self.registry = CollectorRegistry()
-        self.watcher = ReleaseWatcher(
+        self.poller = ReleaseLogPoller(
             self.log,
             self.slots,
             self._load,
@@ -119,72 +121,87 @@ def world() -> World:
 
 def test_new_release_is_loaded_once(world: World) -> None:
     world.release(1, "a")
-    world.watcher.poll()
-    world.watcher.poll()
+    world.poller.poll()
+    world.poller.poll()
     assert world.served() == (1, "a")
     assert len(world.loaded) == 1
     assert world.sample("homeostat_inference_generation", model="toy") == 1
     assert world.sample("homeostat_inference_swaps_total", model="toy", result="served") == 1
 
 
+def test_first_poll_is_over_when_every_model_was_loaded(world: World) -> None:
+    world.release(1, "a")
+    world.release(1, "b", "other")
+    world.broken.add("b")
+    seen: list[bool] = []
+
+    def load(release: Release) -> Servable:
+        seen.append(world.poller.has_polled)
+        return world._load(release)
+
+    world.poller._load = load
+    world.poller.poll()
+    assert (seen, world.poller.has_polled) == ([False, False], True)
+
+
 def test_rollback_is_a_new_generation(world: World) -> None:
     for generation, version in ((1, "a"), (2, "b"), (3, "a")):
         world.release(generation, version)
-        world.watcher.poll()
+        world.poller.poll()
     assert world.served() == (3, "a")
 
 
 def test_replaced_version_is_closed_when_drained(world: World) -> None:
     world.release(1, "a")
-    world.watcher.poll()
+    world.poller.poll()
     old = world.slots.acquire("toy")
     world.release(2, "b")
-    world.watcher.poll()
+    world.poller.poll()
     assert not old.closed
     assert world.sample("homeostat_inference_loaded_versions", model="toy") == 2
     world.slots.release(old)
-    world.watcher.poll()
+    world.poller.poll()
     assert old.closed
     assert world.sample("homeostat_inference_loaded_versions", model="toy") == 1
 
 
 def test_failed_load_keeps_live_version_and_retries(world: World) -> None:
     world.release(1, "a")
-    world.watcher.poll()
+    world.poller.poll()
     world.release(2, "b")
     world.broken.add("b")
     for _ in range(5):
-        world.watcher.poll()
+        world.poller.poll()
     assert world.served() == (1, "a")
     assert len(world.loaded) == 2
-    assert "broken" in world.watcher.problem("toy")
+    assert "broken" in world.poller.problem("toy")
     assert world.sample("homeostat_inference_swaps_total", model="toy", result="failed") == 1
 
     world.broken.clear()
     world.clock.now += 10.0
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served() == (2, "b")
-    assert world.watcher.problem("toy") == ""
+    assert world.poller.problem("toy") == ""
 
 
 def test_newer_release_is_loaded_after_failure(world: World) -> None:
     world.release(1, "a")
     world.broken.add("a")
-    world.watcher.poll()
-    assert world.watcher.failing() == ["toy"]
+    world.poller.poll()
+    assert world.poller.failing() == ["toy"]
     world.release(2, "b")
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served() == (2, "b")
 
 
 def test_older_generation_is_refused(world: World) -> None:
     world.release(5, "e")
-    world.watcher.poll()
+    world.poller.poll()
     world.release(4, "d")
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served() == (5, "e")
     assert len(world.loaded) == 1
-    assert "went back from generation 5 to 4" in world.watcher.problem("toy")
+    assert "went back from generation 5 to 4" in world.poller.problem("toy")
 
 
 def test_release_failed_metric(world: World) -> None:
@@ -196,7 +213,7 @@ def test_release_failed_metric(world: World) -> None:
     world.broken.add("b")
     for generation, version in ((1, "a"), (2, "b"), (3, "c"), (2, "b"), (3, "c")):
         world.release(generation, version)
-        world.watcher.poll()
+        world.poller.poll()
         shown.append(failed())
     # The last two: a release log that went back, and was restored.
     assert shown == [0, 1, 0, 1, 0]
@@ -204,35 +221,35 @@ def test_release_failed_metric(world: World) -> None:
 
 def test_unknown_load_error_keeps_live_version(world: World) -> None:
     world.release(1, "a")
-    world.watcher.poll()
+    world.poller.poll()
     world.release(2, "b")
-    world.watcher._load = lambda release: 1 / 0  # type: ignore[assignment,return-value]
-    world.watcher.poll()
+    world.poller._load = lambda release: 1 / 0  # type: ignore[assignment,return-value]
+    world.poller.poll()
     assert world.served() == (1, "a")
-    assert world.watcher.problem("toy") == "division by zero"
+    assert world.poller.problem("toy") == "division by zero"
 
 
 def test_store_unavailable_keeps_live_version(world: World) -> None:
-    assert world.watcher.store_problem == "not read yet"
-    assert world.watcher.seconds_since_read() is None
+    assert world.poller.store_problem == "not read yet"
+    assert world.poller.seconds_since_read() is None
     world.release(1, "a")
-    world.watcher.poll()
+    world.poller.poll()
     world.log.unreachable = True
     world.clock.now += 7.0
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served() == (1, "a")
-    assert "does not answer" in world.watcher.store_problem
-    assert world.watcher.seconds_since_read() == 7.0
+    assert "does not answer" in world.poller.store_problem
+    assert world.poller.seconds_since_read() == 7.0
     world.log.unreachable = False
-    world.watcher.poll()
-    assert world.watcher.store_problem == ""
+    world.poller.poll()
+    assert world.poller.store_problem == ""
 
 
 def test_only_configured_models_are_loaded() -> None:
     world = World(only=("toy",))
     world.release(1, "a")
     world.release(1, "b", model="other")
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served("other") is None
     assert world.served() == (1, "a")
 
@@ -241,23 +258,24 @@ def test_broken_model_does_not_block_others(world: World) -> None:
     world.release(1, "a", model="alpha")
     world.release(1, "b", model="beta")
     world.broken.add("a")
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served("beta") == (1, "b")
     assert world.served("alpha") is None
+    assert world.poller.has_polled
 
 
 def test_polling_thread_starts_and_stops(toys: ToyStore, world: World) -> None:
     world.release(1, "a")
-    world.watcher.start()
+    world.poller.start()
     try:
         for _ in range(200):
             if world.served():
                 break
-            world.watcher._stop.wait(0.02)
+            world.poller._stop.wait(0.02)
     finally:
-        world.watcher.stop()
+        world.poller.stop()
     assert world.served() == (1, "a")
-    assert not world.watcher._thread.is_alive()
+    assert not world.poller._thread.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -266,47 +284,47 @@ def test_polling_thread_starts_and_stops(toys: ToyStore, world: World) -> None:
 def test_unreadable_release_is_a_problem_of_its_model_only(world: World, error: Exception) -> None:
     world.release(1, "a", "good")
     world.release(1, "a", "bad")
-    world.watcher.poll()
+    world.poller.poll()
     world.log.broken["bad"] = error
     world.release(2, "b", "good")
-    world.watcher.poll()
-    world.watcher.poll()
+    world.poller.poll()
+    world.poller.poll()
     assert world.served("good") == (2, "b")
     assert world.served("bad") == (1, "a"), "what is live stays live"
-    assert world.watcher.store_problem == ""
-    assert world.watcher.failing() == ["bad"]
-    assert str(error) in world.watcher.problem("bad")
+    assert world.poller.store_problem == ""
+    assert world.poller.failing() == ["bad"]
+    assert str(error) in world.poller.problem("bad")
     assert world.sample("homeostat_inference_release_failed", model="bad") == 1
     assert world.sample("homeostat_inference_release_failed", model="good") == 0
 
     del world.log.broken["bad"]
     world.release(2, "c", "bad")
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served("bad") == (2, "c"), "without a pause"
-    assert world.watcher.failing() == []
+    assert world.poller.failing() == []
     assert world.sample("homeostat_inference_release_failed", model="bad") == 0
 
 
 def test_store_that_fails_for_every_model_is_a_problem_of_the_store(world: World) -> None:
     world.log.broken = {"a": DependencyUnavailable("away"), "b": DependencyUnavailable("away")}
-    world.watcher.poll()
-    assert world.watcher.store_problem == "away"
-    assert world.watcher.failing() == []
+    world.poller.poll()
+    assert world.poller.store_problem == "away"
+    assert world.poller.failing() == []
 
 
 def test_load_that_is_given_up_at_a_stop_is_no_failure(world: World) -> None:
     world.release(1, "a")
     world.broken.add("a")
-    load = world.watcher._load
+    load = world.poller._load
 
     def stopped(release: Release) -> Servable:
-        world.watcher.begin_stop()
+        world.poller.begin_stop()
         return load(release)
 
-    world.watcher._load = stopped
-    world.watcher.poll()
+    world.poller._load = stopped
+    world.poller.poll()
     assert world.loaded
-    assert world.watcher.failing() == []
+    assert world.poller.failing() == []
     assert world.sample("homeostat_inference_swaps_total", model="toy", result="failed") is None
 
 
@@ -314,31 +332,51 @@ def test_restarted_server_serves_the_last_release_that_can_be_loaded(world: Worl
     for generation, version in enumerate(("a", "b", "bad", "bad"), start=1):
         world.release(generation, version)
     world.broken |= {"bad"}
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served() == (2, "b")
     assert [release.version for release in world.loaded] == ["bad", "b"], "each version once"
-    assert world.watcher.failing() == ["toy"]
+    assert world.poller.failing() == ["toy"]
     assert world.sample("homeostat_inference_release_failed", model="toy") == 1
     assert world.sample("homeostat_inference_generation", model="toy") == 2
     assert world.sample("homeostat_inference_loaded_versions", model="toy") == 1
 
     # From now on as in a server that has served it all the time.
     world.clock.now += 10
-    world.watcher.poll()
+    world.poller.poll()
     assert [release.version for release in world.loaded] == ["bad", "b", "bad"]
     world.release(5, "c")
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served() == (5, "c")
-    assert world.watcher.failing() == []
+    assert world.poller.failing() == []
+
+
+def test_earlier_release_that_came_too_late_is_closed(world: World) -> None:
+    world.release(1, "a")
+    world.release(2, "bad")
+    world.broken |= {"bad"}
+    load = world.poller._load
+    late: list[Any] = []
+
+    def another_is_first(release: Release) -> Servable:
+        servable = load(release)
+        late.append(servable)
+        world.slots.swap(FakeServable(release_of("toy", 2, "c")))
+        return servable
+
+    world.poller._load = another_is_first
+    world.poller.poll()
+    assert world.served() == (2, "c")
+    assert [(servable.version, servable.closed) for servable in late] == [("a", True)]
+    assert world.sample("homeostat_inference_loaded_versions", model="toy") in (None, 0)
 
 
 def test_earlier_release_is_not_loaded_beside_a_live_one(world: World) -> None:
     world.release(1, "a")
     world.release(2, "b")
-    world.watcher.poll()
+    world.poller.poll()
     world.release(3, "bad")
     world.broken |= {"bad"}
-    world.watcher.poll()
+    world.poller.poll()
     assert world.served() == (2, "b")
     assert [release.version for release in world.loaded] == ["b", "bad"]
 
@@ -347,7 +385,7 @@ def test_request_for_a_released_model_that_is_not_loaded_may_be_retried(world: W
     world.release(1, "a", "good")
     world.release(1, "b", "bad")
     world.broken.add("b")
-    world.watcher.poll()
+    world.poller.poll()
     assert world.slots.acquire("good").version == "a"
     with pytest.raises(OperatorError, match="model bad is released, but not loaded yet"):
         world.slots.acquire("bad")
