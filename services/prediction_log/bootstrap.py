@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from services.prediction_log.settings import ShipperSettings, SinkSettings
 from services.prediction_log.shipper.shipper import Shipper
 from services.prediction_log.sink.progress import TOPICS
 from services.prediction_log.sink.sink import Sink
+from services.prediction_log.sink.table_properties import Retention
 from shared.access.authenticator import open_authenticator
 from shared.errors import HomeostatError
 from shared.http.metrics_server import MetricsServer
@@ -82,7 +84,7 @@ def run_sink() -> int:
         commit_records=settings.commit_records,
         maximum_record_bytes=settings.maximum_record_bytes,
         compact_commits=settings.compact_commits,
-        retention=timedelta(days=settings.retention_days),
+        retention=Retention(timedelta(days=settings.retention_days), timedelta(hours=settings.log_hours)),
     )
 
     def close() -> None:
@@ -103,6 +105,13 @@ def _record_mac(settings: HomeostatSettings) -> RecordMac:
     return RecordMac(record_secrets(settings.home / "keys" / PREDICTION_LOG))
 
 
+def _collect_seldom() -> None:
+    """Let Python look for cycles seldom: a batch is millions of objects without any, and each look would visit all of them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
+
+
 def _run(
     name: str,
     registry: CollectorRegistry,
@@ -115,6 +124,7 @@ def _run(
 ) -> int:
     """Start the metrics server, work until SIGTERM or SIGINT, then close everything; the exit code."""
     log = get_logger(name)
+    _collect_seldom()
     stop = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -35,7 +35,7 @@ class ShipperMetrics:
         )
         self.skipped = Counter(
             "homeostat_shipper_skipped_total",
-            "Spool data skipped: torn records (count; never answered) and corrupt data (bytes; answered rows lost).",
+            "Spool data skipped: torn records (count; never answered), corrupt data (bytes) and missing segments (count).",
             ["reason"],
             registry=registry,
         )
@@ -93,6 +93,12 @@ class SinkMetrics:
             "homeostat_sink_missing_rows_total",
             "Gaps in sequence numbers: rows dropped by a writer, dead letters, or rows lost by Kafka.",
             ["kind", "model"],
+            registry=registry,
+        )
+        self.far_off = Counter(
+            "homeostat_sink_far_off_rows_total",
+            "Rows written whose time is more than event_time.bound from their stream: ahead (move no watermark) or behind.",
+            ["kind", "model", "side"],
             registry=registry,
         )
         self.dead_letters = Counter(

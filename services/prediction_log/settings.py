@@ -42,9 +42,10 @@ class SinkSettings(BaseSettings):
         "homeostat-sink", description="Kafka consumer group; must be the same for all sinks of one lake."
     )
     commit_seconds: float = Field(
-        0.7,
+        0.4,
         gt=0,
-        description="Maximum batching delay of a record before it is committed to the lake, in seconds.",
+        description="Maximum batching delay of a record before it is committed to the lake, in seconds. A record after a "
+        "pause of that length is committed at once.",
     )
     maximum_record_bytes: int = Field(
         MAX_RECORD_BYTES,
@@ -60,6 +61,13 @@ class SinkSettings(BaseSettings):
     retention_days: float = Field(
         7.0,
         ge=1,
-        description="Days for which old table versions are kept. A retraining run reads the version of its snapshot, so "
-        "the value must exceed the duration of a run.",
+        description="Days after which files are deleted that the newest version of a table no longer uses. Until then, a "
+        "reader that has opened an older version can read it.",
+    )
+    log_hours: float = Field(
+        1.0,
+        gt=0,
+        le=24 * 7,
+        description="Hours for which commits stay in the log of a table. An older version can be opened only while its commit is "
+        "in it; a retraining run opens the version of its snapshot. Opening a table takes longer with each commit in the log.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -63,35 +63,41 @@ def make_batches(
 ) -> dict[Stream, list[Batch]]:
     """Batches of one writer's entries, in order per stream.
 
-    Rows of two versions never share a batch: their types may differ.
+    Rows of two versions never share a batch: their types may differ. Nor do outcomes with two time bounds: a batch has one.
     """
     found: dict[Stream, list[Batch]] = {}
-    open_entries: dict[Stream, list[Entry]] = {}
-
-    def seal(stream: Stream) -> None:
-        if open_entries.get(stream):
-            found.setdefault(stream, []).append(Batch(stream, tuple(open_entries.pop(stream))))
-
-    sizes: dict[Stream, tuple[int, int]] = {}
+    unsealed: dict[tuple[int, str, str], _Unsealed] = {}
     for entry in entries:
-        stream = Stream(writer, entry.end.epoch, entry.record.kind, entry.record.model)
-        inside = open_entries.get(stream)
-        if inside:
-            rows, size = sizes[stream]
-            if (
-                rows + len(entry.record) > maximum_rows
-                or size + entry.size > maximum_bytes
-                or _version(inside[-1]) != _version(entry)
-            ):
-                seal(stream)
-                sizes[stream] = (0, 0)
-        rows, size = sizes.get(stream, (0, 0))
-        sizes[stream] = (rows + len(entry.record), size + entry.size)
-        open_entries.setdefault(stream, []).append(entry)
-    for stream in list(open_entries):
-        seal(stream)
+        record, end, payload = entry
+        place = (end.epoch, record.kind, record.model)
+        common = record.version if isinstance(record, PredictionRecord) else record.time_bound
+        rows, size = len(record), len(payload)
+        group = unsealed.get(place)
+        if group is None:
+            group = unsealed[place] = _Unsealed(Stream(writer, *place), common)
+        elif group.entries and (
+            group.rows + rows > maximum_rows or group.size + size > maximum_bytes or group.common != common
+        ):
+            group.seal(found)
+            group.common = common
+        group.rows += rows
+        group.size += size
+        group.entries.append(entry)
+    for group in unsealed.values():
+        group.seal(found)
     return found
 
 
-def _version(entry: Entry) -> str:
-    return entry.record.version if isinstance(entry.record, PredictionRecord) else ""
+@dataclass(slots=True)
+class _Unsealed:
+    """Entries of the next batch of a stream. `common`: what all its rows share."""
+
+    stream: Stream
+    common: str | int | None
+    entries: list[Entry] = field(default_factory=list)
+    rows: int = 0
+    size: int = 0
+
+    def seal(self, found: dict[Stream, list[Batch]]) -> None:
+        found.setdefault(self.stream, []).append(Batch(self.stream, tuple(self.entries)))
+        self.entries, self.rows, self.size = [], 0, 0

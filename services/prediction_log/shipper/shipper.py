@@ -23,6 +23,7 @@ from services.prediction_log.dead_letters import DeadLetter, send_dead_letter
 from services.prediction_log.metrics import ShipperMetrics
 from services.prediction_log.shipper.batching import Batch, Stream, make_batches
 from services.prediction_log.shipper.chunk import Chunk
+from services.prediction_log.shipper.still_spool import StillSpool
 from shared.backoff import Backoff
 from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE
@@ -35,7 +36,7 @@ from shared.spool.reader import Entry, SpoolReader
 from shared.spool.record import PredictionRecord
 
 _log = get_logger(__name__)
-_ROUND_BYTES = 16 << 20
+_ROUND_BYTES = 4 << 20
 _PROBE_BYTES = 1
 _MAX_PAUSE_S = 2.0
 
@@ -63,7 +64,9 @@ class Shipper:
         self._delivery_seconds = delivery_seconds
         self._readers: dict[str, SpoolReader] = {}
         self._skipped: dict[tuple[str, str], int] = {}
+        self._still = StillSpool(root)
         self._failed = False
+        self._is_behind = False  # whether the last round ended at its budget
         self._oldest: datetime | None = None
         self.last_error = ""
         metrics.oldest_row_age.set_function(self.oldest_row_age)
@@ -80,7 +83,7 @@ class Shipper:
                     _log.info("shipping_resumed")
                 self.last_error = ""
                 failures, pause = 0, self._batch_seconds
-                if rows >= self._batch_rows:
+                if rows >= self._batch_rows or self._is_behind:
                     continue
             except (DependencyUnavailable, RecordRefused, OSError) as error:
                 if self.last_error != str(error):
@@ -110,6 +113,10 @@ class Shipper:
             raise
 
     def _round(self) -> int:
+        self._is_behind = False
+        if self._still.is_still():
+            return 0
+        self._still.look()
         # While Kafka is unavailable a round is a probe: reading the full backlog every time would waste CPU.
         budget = _PROBE_BYTES if self._failed else _ROUND_BYTES
         queues: dict[Stream, list[Batch]] = {}
@@ -117,7 +124,9 @@ class Shipper:
         times: list[datetime] = []
         self._find_writers()
         for writer, reader in self._readers.items():
-            if entries := _read(reader, budget):
+            entries, is_full = _read(reader, budget)
+            self._is_behind |= is_full
+            if entries:
                 ends[writer] = entries[-1].end
                 times += map(_written_at, entries)
                 queues.update(
@@ -142,6 +151,8 @@ class Shipper:
         # What is left was written after what was shipped; the next round reads the exact time.
         left = any(reader.backlog_bytes() for reader in self._readers.values())
         self._oldest = max(times, default=None) if left else None
+        unstored = any(reader.checkpoint_error for reader in self._readers.values())
+        self._still.settle(is_shipped=not (left or unstored))
         return rows
 
     def _find_writers(self) -> None:
@@ -262,6 +273,7 @@ class Shipper:
             for reason, now in (
                 ("torn_record", reader.torn_records),
                 ("corrupt_bytes", reader.corrupt_bytes),
+                ("missing_segments", reader.missing_segments),
             ):
                 before = self._skipped.get((writer, reason), 0)
                 if now > before:
@@ -273,14 +285,14 @@ class Shipper:
             self._metrics.dropped_rows.labels(kind, model).set(rows)
 
 
-def _read(reader: SpoolReader, budget: int) -> list[Entry]:
-    """New entries of one writer's folder, until `budget` bytes are reached."""
+def _read(reader: SpoolReader, budget: int) -> tuple[list[Entry], bool]:
+    """New entries of one writer's folder, until `budget` bytes are reached, and whether they were."""
     entries: list[Entry] = []
     size = 0
     while size < budget and (more := reader.read()):
         entries.extend(more)
         size += sum(entry.size for entry in more)
-    return entries
+    return entries, size >= budget
 
 
 def _written_at(entry: Entry) -> datetime:

@@ -11,13 +11,13 @@ order of these offsets, and the same one arrives again after a crash, so:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.dead_letters import DeadLetter, dead_letter_rows
+from services.prediction_log.sink.table_properties import Retention, table_properties, with_properties
 from shared.contracts.lake_schema import DEAD_LETTER_COLUMNS
 from shared.errors import Conflict
 from shared.stores.lake import Lake
@@ -28,9 +28,10 @@ _TRANSACTION = "dead_letters"
 class DeadLetterTable:
     """Appends to the lake's dead-letter table, creating it on first use."""
 
-    def __init__(self, lake: Lake, retention: timedelta) -> None:
+    def __init__(self, lake: Lake, retention: Retention) -> None:
         self._lake = lake
-        self._days = max(1, round(retention / timedelta(days=1)))
+        # Statistics of a text would show it in the table's log, also after it was erased.
+        self._properties = table_properties(retention, ("refused_at", "origin_offset"))
 
     def append(self, dead_letters: Sequence[DeadLetter]) -> int:
         """Append the dead letters that the table lacks; how many. Raises Conflict where another sink committed first."""
@@ -42,9 +43,9 @@ class DeadLetterTable:
                 location,
                 DEAD_LETTER_COLUMNS,
                 mode="ignore",
-                configuration={"delta.deletedFileRetentionDuration": f"interval {self._days} days"},
+                configuration=self._properties,
             )
-        handle = DeltaTable(location)
+        handle = with_properties(DeltaTable(location), self._properties)
         stored = _stored(handle, dead_letters)
         fresh = {
             _identity(dead_letter): dead_letter

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.prediction_log.dead_letters import DeadLetter
+from shared.contracts.lake_schema import stream_transaction
 from shared.messaging.interfaces import Message, TopicIdentity
 from shared.messaging.log_record import RefusedRecord, read_log_record
 from shared.messaging.record_mac import RecordMac
@@ -25,7 +26,7 @@ _DEAD_LETTERS = {
 class DecodedBatch:
     """Rows of one stream from one Kafka record. The ids name application transactions of the target table.
 
-    `flaw`: why no table can store the rows; empty for valid rows.
+    `flaw`: why no table can store the rows; empty for valid rows. `time_bound`: see LogRecord.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class DecodedBatch:
     offset_id: str
     stream_id: str
     flaw: str = ""
+    time_bound: int | None = None
 
     @property
     def offset(self) -> int:
@@ -78,6 +80,7 @@ def read_message(
         record.batch,
         record.sequences,
         f"offset/{place}",
-        f"sequence/{record.source}/{record.epoch}",
+        stream_transaction(record.source, record.epoch),
         record.flaw,
+        record.time_bound,
     )

@@ -8,9 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.prediction_log.metrics import SinkMetrics
+from services.prediction_log.sink.table_writer import Prepared
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.messaging.interfaces import Consumer
+from shared.observability.logs import get_logger
 
+_log = get_logger(__name__)
 TOPICS = (PREDICTIONS.name, OUTCOMES.name, DEAD_LETTERS.name)
 
 
@@ -29,7 +32,29 @@ class Progress:
         for topic, lag in lags.items():
             self._metrics.lag.labels(topic).set(lag)
 
-    def update_freshness(self, kind: str, model: str, rows: pa.Table) -> None:
+    def count(self, kind: str, model: str, prepared: Prepared, rows: int) -> None:
+        """What a commit of `rows` rows has done."""
+        self._metrics.rows.labels(kind, model).inc(rows)
+        self._metrics.repeats.labels(kind, model).inc(prepared.repeats)
+        self._metrics.missing.labels(kind, model).inc(prepared.missing)
+        if prepared.missing:
+            _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
+        far_off = prepared.far_off
+        for side, count in (("ahead", far_off.ahead), ("behind", far_off.behind)):
+            self._metrics.far_off.labels(kind, model, side).inc(count)
+        if far_off.example:
+            _log.warning(
+                "times_far_off",
+                kind=kind,
+                model=model,
+                ahead=far_off.ahead,
+                behind=far_off.behind,
+                first=far_off.example,
+            )
+        if prepared.rows is not None and prepared.rows.num_rows:
+            self._update_freshness(kind, model, prepared.rows)
+
+    def _update_freshness(self, kind: str, model: str, rows: pa.Table) -> None:
         """The delay of the oldest row of a commit, and the time of the newest row in the lake."""
         now = datetime.now(UTC)
         span = pc.min_max(rows["answered_at" if kind == "predictions" else "received_at"]).as_py()

@@ -2,7 +2,7 @@
 
 One round:
 
-1. Collect records for at most `commit_seconds` after the first.
+1. Collect records for at most `commit_seconds` after the first; until there are no more, if the last ones are as long ago.
 2. Compare the topics' ids with those seen before the first record was fetched. If a topic was recreated, discard the records:
    offsets must never be stored under another topic's id.
 3. Decode and check every record; send those that fail to the dead-letter topic and wait for the acknowledgement.
@@ -18,16 +18,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from threading import Event as Flag
 
 from deltalake.exceptions import DeltaError
 
 from services.prediction_log.dead_letters import DeadLetter, send_dead_letter
 from services.prediction_log.metrics import SinkMetrics
+from services.prediction_log.sink.collector import Collector
 from services.prediction_log.sink.dead_letter_table import DeadLetterTable
 from services.prediction_log.sink.decoding import DecodedBatch, origin, read_message
 from services.prediction_log.sink.progress import TOPICS, Progress
+from services.prediction_log.sink.table_properties import Retention
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
 from shared.backoff import Backoff
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
@@ -40,10 +41,12 @@ from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import Lake
 
 _log = get_logger(__name__)
-_ROUND_BYTES = 64 << 20
 _ATTEMPTS = 5
+_RETENTION = Retention()
 _BACKOFF = Backoff(first_s=0.2, max_s=5.0)
-_IDENTITY_SECONDS = 2.0
+_IDLE_SECONDS = (
+    10.0  # between looks at topics and lag while no records come; each look at records has its own
+)
 _ACKNOWLEDGE_SECONDS = 20.0
 # Failures of the environment; no record causes them.
 _ENVIRONMENT_ERRORS = (DependencyUnavailable, RecordRefused, Conflict, OSError, MemoryError)
@@ -61,11 +64,11 @@ class Sink:
         mac: RecordMac,
         journal: HandlingJournal,
         *,
-        commit_seconds: float = 0.7,
+        commit_seconds: float = 0.4,
         commit_records: int = 500,
         maximum_record_bytes: int = MAX_RECORD_BYTES,
         compact_commits: int = 100,
-        retention: timedelta = timedelta(days=7),
+        retention: Retention = _RETENTION,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
@@ -73,8 +76,7 @@ class Sink:
         self._metrics = metrics
         self._mac = mac
         self._journal = journal
-        self._commit_seconds = commit_seconds
-        self._commit_records = commit_records
+        self._collector = Collector(consumer, commit_seconds, commit_records)
         self._maximum_record_bytes = maximum_record_bytes
         self._compact_commits = compact_commits
         self._retention = retention
@@ -109,9 +111,11 @@ class Sink:
         """One round; the rows written. After any error the caller rewinds the consumer, and nothing is lost."""
         if self._identities is None:
             self._identities = self._consumer.identities(TOPICS)
-        messages = self._collect()
+        messages = self._collector.collect()
+        if not messages and time.monotonic() - self._identities_checked < _IDLE_SECONDS:
+            return 0
         self._progress.update_lag(self._consumer)
-        if self._is_another_topic(idle=not messages):
+        if self._is_another_topic():
             _log.warning("topic_recreated")
             self._identities = None
             self._consumer.reset()
@@ -129,35 +133,19 @@ class Sink:
         """Steps 3 to 5; the rows written."""
         batches, dead_letters = self._read(messages)
         rows = self._write(batches)
-        stored = self._dead_letter_table.append(dead_letters)
-        if stored:
+        if stored := self._dead_letter_table.append(dead_letters):
             self._metrics.rows.labels("dead_letters", "-").inc(stored)
         self._commit_offsets(messages)
         return rows
 
-    def _is_another_topic(self, *, idle: bool) -> bool:
-        """Whether a topic was deleted and created again. Checked before every commit, and periodically when idle."""
-        now = time.monotonic()
-        if idle and now - self._identities_checked < _IDENTITY_SECONDS:
-            return False
-        self._identities_checked = now
-        return self._consumer.identities(TOPICS) != self._identities
+    def _is_another_topic(self) -> bool:
+        """Whether a topic was deleted and created again. Checked before every commit, and periodically when idle.
 
-    def _collect(self) -> list[Message]:
-        messages = self._consumer.poll(0.5, self._commit_records)
-        if not messages:
-            return messages
-        until = time.monotonic() + self._commit_seconds
-        size = sum(len(message.value) for message in messages)
-        while (
-            len(messages) < self._commit_records
-            and size < _ROUND_BYTES
-            and (left := until - time.monotonic()) > 0
-        ):
-            more = self._consumer.poll(min(left, 0.1), self._commit_records - len(messages))
-            size += sum(len(message.value) for message in more)
-            messages.extend(more)
-        return messages
+        A check that fails is not counted as one: the next round checks again, so an unavailable broker stays `last_error`.
+        """
+        identities = self._consumer.identities(TOPICS)
+        self._identities_checked = time.monotonic()
+        return identities != self._identities
 
     def _read(
         self, messages: Sequence[Message]
@@ -222,13 +210,7 @@ class Sink:
                 return sum(self._write_table(kind, model, [decoded]) for decoded in batches)
             prepared, rows = self._give_up(table, batches[0], error)
         self._metrics.commit_seconds.observe(time.monotonic() - begun)
-        self._metrics.rows.labels(kind, model).inc(rows)
-        self._metrics.repeats.labels(kind, model).inc(prepared.repeats)
-        self._metrics.missing.labels(kind, model).inc(prepared.missing)
-        if prepared.missing:
-            _log.warning("rows_missing", kind=kind, model=model, rows=prepared.missing)
-        if prepared.rows is not None and prepared.rows.num_rows:
-            self._progress.update_freshness(kind, model, prepared.rows)
+        self._progress.count(kind, model, prepared, rows)
         return rows
 
     def _give_up(self, table: TableWriter, decoded: DecodedBatch, error: Exception) -> tuple[Prepared, int]:

@@ -12,22 +12,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.dead_letters import DeadLetter
 from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
-from shared.contracts.lake_schema import FEATURE_PREFIX, PARTITION, type_family
+from services.prediction_log.sink.table_properties import (
+    ROW_GROUP_ROWS,
+    Retention,
+    table_properties,
+    with_properties,
+)
+from services.prediction_log.sink.table_time import FarOff, read_stream_time, with_partition
+from shared.contracts.lake_schema import (
+    FEATURE_PREFIX,
+    ID_HOUR,
+    OUTCOMES,
+    PARTITION,
+    feature_of,
+    storing_column,
+)
 from shared.errors import Conflict
+from shared.stores.stream_time import StreamTime
+from shared.stores.tables.id_hours import with_id_hours
+from shared.stores.watermark_correction import corrections_of
 
-_CHECKPOINT_COMMITS = 50
 # Readers select files by statistics of the time column and of these; without statistics they would open every file.
-_STATISTICS_COLUMNS = ("generation",)
+_STATISTICS_COLUMNS = ("generation", "answered_at")
+_ROW_GROUP = WriterProperties(max_row_group_size=ROW_GROUP_ROWS)
 
 
 @dataclass
@@ -40,6 +55,8 @@ class Prepared:
     repeats: int = 0
     missing: int = 0
     mismatches: list[SchemaMismatch] = field(default_factory=list)
+    time: StreamTime = field(default_factory=StreamTime)
+    far_off: FarOff = field(default_factory=FarOff)
 
     def dead_letters(self) -> list[DeadLetter]:
         """The schema mismatches as dead letters."""
@@ -63,7 +80,7 @@ class TableWriter:
         columns: pa.Schema,
         *,
         time_column: str,
-        retention: timedelta,
+        retention: Retention,
         partitioned: bool = True,
     ) -> None:
         self._location = location
@@ -72,12 +89,14 @@ class TableWriter:
         self._retention = retention
         self._partitioned = partitioned
         self._handle: DeltaTable | None = None
+        self._time = StreamTime()
+        self._corrections = -1
         self._commits = 0
 
     def prepare(self, batches: Sequence[DecodedBatch]) -> Prepared:
         """Steps 1 and 2. Writes nothing."""
         handle = self._newest()
-        prepared = Prepared(handle)
+        prepared = Prepared(handle, time=self._time)
         known = dict(_features(pa.schema(handle.schema().to_arrow())))
         kept: list[pa.Table] = []
         for decoded in batches:
@@ -99,12 +118,11 @@ class TableWriter:
                 prepared.mismatches.append(SchemaMismatch(decoded, fitted, len(sequences) - fresh))
                 continue
             known.update(_features(fitted.schema))
-            kept.append(fitted)
+            if decoded.kind == OUTCOMES:
+                fitted = with_id_hours(fitted)
+            kept.append(self._placed(fitted, prepared, decoded.time_bound))
         if kept:
-            rows = pa.concat_tables(kept, promote_options="default")
-            if self._partitioned:
-                rows = rows.append_column(PARTITION, pc.strftime(rows[self._time_column], "%Y-%m"))
-            prepared.rows = rows
+            prepared.rows = pa.concat_tables(kept, promote_options="default")
         elif prepared.mismatches:
             prepared.rows = pa.schema(handle.schema().to_arrow()).empty_table()
         return prepared
@@ -120,6 +138,7 @@ class TableWriter:
                 prepared.rows,
                 mode="append",
                 schema_mode="merge",
+                writer_properties=_ROW_GROUP,
                 commit_properties=CommitProperties(app_transactions=transactions),
             )
         except CommitFailedError as error:
@@ -129,7 +148,21 @@ class TableWriter:
             self._handle = None
             raise
         self._commits += 1
+        self._time = prepared.time
         return int(prepared.rows.num_rows)
+
+    def _placed(self, rows: pa.Table, prepared: Prepared, bound: int | None) -> pa.Table:
+        """The rows with their partition; see table_time.py."""
+        if not self._partitioned:
+            return rows
+        placed, time, far_off = with_partition(rows, prepared.time, self._time_column, bound)
+        if far_off.ahead:
+            # Another sink may have moved the stream since this one has read its time.
+            stored = read_stream_time(prepared.handle, self._time_column)
+            if stored.newest != prepared.time.newest and (stored.newest or 0) > (prepared.time.newest or 0):
+                placed, time, far_off = with_partition(rows, stored, self._time_column, bound)
+        prepared.time, prepared.far_off = time, prepared.far_off + far_off
+        return placed
 
     def check(self) -> None:
         """Make an empty commit: it fails where the table accepts no commits at all."""
@@ -151,9 +184,9 @@ class TableWriter:
         self._commits = 0
         handle = self._newest()
         try:
-            handle.optimize.compact()
+            handle.optimize.compact(writer_properties=_ROW_GROUP)
             handle.vacuum(
-                retention_hours=int(self._retention.total_seconds() // 3600),
+                retention_hours=int(self._retention.files.total_seconds() // 3600),
                 dry_run=False,
                 enforce_retention_duration=True,
                 full=True,  # also files of a killed sink that were never committed
@@ -165,33 +198,32 @@ class TableWriter:
         if self._handle is None:
             if not DeltaTable.is_deltatable(self._location):
                 self._create()
-            self._handle = DeltaTable(self._location)
+            self._handle = with_properties(DeltaTable(self._location), self._properties())
+            self._corrections = -1
         else:
             self._handle.update_incremental()
+        corrections = corrections_of(self._handle)
+        if self._partitioned and corrections != self._corrections:
+            self._time = read_stream_time(self._handle, self._time_column)
+            self._corrections = corrections
         return self._handle
 
     def _create(self) -> None:
         fields = list(self._columns)
         if self._partitioned:
             fields.append(pa.field(PARTITION, pa.string()))
-        days = max(1, round(self._retention / timedelta(days=1)))
         DeltaTable.create(
             self._location,
             pa.schema(fields),
             mode="ignore",
             partition_by=[PARTITION] if self._partitioned else None,
-            configuration={
-                "delta.checkpointInterval": str(_CHECKPOINT_COMMITS),
-                "delta.logRetentionDuration": f"interval {days + 1} days",
-                "delta.deletedFileRetentionDuration": f"interval {days} days",
-                "delta.dataSkippingStatsColumns": ",".join(
-                    [
-                        self._time_column,
-                        *(name for name in _STATISTICS_COLUMNS if name in self._columns.names),
-                    ]
-                ),
-            },
+            configuration=self._properties(),
         )
+
+    def _properties(self) -> dict[str, str]:
+        more = (name for name in _STATISTICS_COLUMNS if name in self._columns.names)
+        hour = [] if "answered_at" in self._columns.names else [ID_HOUR]
+        return table_properties(self._retention, [self._time_column, *more, *hour])
 
 
 def _high_watermark(prepared: Prepared, identity: str) -> int:
@@ -209,25 +241,16 @@ def _features(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
 
 
 def _fit(batch: pa.RecordBatch, known: dict[str, pa.DataType]) -> pa.Table | str:
-    """The rows cast to the table's feature types, or why a feature cannot be cast."""
+    """The rows with each feature in the column that stores its type, or why a column does not take them."""
     rows = pa.Table.from_batches([batch])
-    spelled = {name.casefold(): name for name in known}
     for name, kind in _features(rows.schema):
-        wanted = known.get(name)
-        if wanted is None and name.casefold() in spelled:
-            return f"feature column {name} differs from the lake's column {spelled[name.casefold()]} only in case"
-        if wanted is None or wanted == kind:
+        column = storing_column(known, feature_of(name), kind)
+        wanted = known.get(column, kind)
+        if (column, wanted) == (name, kind):
             continue
-        numbers = _is_number(wanted) and _is_number(kind)
-        if not numbers and type_family(wanted) != type_family(kind):
-            return f"feature column {name} has type {kind}, the lake's has {wanted}"
         try:
-            index = rows.schema.get_field_index(name)
-            rows = rows.set_column(index, pa.field(name, wanted), rows[name].cast(wanted))
+            place = rows.schema.get_field_index(name)
+            rows = rows.set_column(place, pa.field(column, wanted), rows[name].cast(wanted))
         except pa.ArrowException as error:
             return f"feature column {name} has type {kind}, the lake's has {wanted}: {error}"
     return rows
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))

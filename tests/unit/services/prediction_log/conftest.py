@@ -61,7 +61,11 @@ class Log:
         return shipper, producer
 
     def new_sink(
-        self, group: str = "sink", journal: HandlingJournal | None = None, **settings: Any
+        self,
+        group: str = "sink",
+        journal: HandlingJournal | None = None,
+        commit_seconds: float = 0.001,
+        **settings: Any,
     ) -> tuple[Sink, FakeConsumer]:
         """A sink as after a start."""
         consumer = self.broker.consumer(TOPICS, group)
@@ -72,7 +76,7 @@ class Log:
             self.sink_metrics,
             MAC,
             MemoryJournal() if journal is None else journal,
-            commit_seconds=0.001,
+            commit_seconds=commit_seconds,
             **settings,
         )
         return sink, consumer

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.prediction_log.shipper import shipper as shipper_module
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import DependencyUnavailable
@@ -16,6 +18,7 @@ from shared.messaging.arrow import from_bytes
 from shared.messaging.events import Event as CloudEvent
 from shared.messaging.interfaces import Message
 from shared.spool import SpoolWriter
+from shared.spool import reader as reader_module
 from shared.spool.reader import SpoolReader
 from tests.fakes.kafka import FakeBroker, FakeDelivery
 from tests.fakes.rows import append_outcomes, append_rows
@@ -355,6 +358,109 @@ def test_runs_through_an_outage_until_stopped(log: Any) -> None:
     thread.join(5)
     assert not thread.is_alive()
     assert sequences(log.broker.messages(PREDICTIONS.name)) == [[0]]
+
+
+@pytest.fixture
+def rounds(log: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The folders of each round that read them, of a spool whose rows were shipped a minute ago."""
+    append_rows(log.spool, 0)
+    log.shipper.step()
+    a_minute_ago(log)
+    read: list[int] = []
+    find = log.shipper._find_writers
+
+    def counted() -> None:
+        find()
+        read.append(len(log.shipper._readers))
+
+    monkeypatch.setattr(log.shipper, "_find_writers", counted)
+    # Times pass only where a test says so: without a change, a second round never reads the folders.
+    monkeypatch.setattr("services.prediction_log.shipper.still_spool._LONGEST_SECONDS", 1000.0)
+    return read
+
+
+def a_minute_ago(log: Any) -> None:
+    root = log.home / "spool"
+    for path in (*root.rglob("*"), root):
+        os.utime(path, (time.time() - 60, time.time() - 60))
+
+
+def test_shipped_spool_without_changes_is_read_once(log: Any, rounds: list[int]) -> None:
+    for _ in range(3):
+        assert log.shipper.step() == 0
+    assert rounds == [1]
+    append_rows(log.spool, 1)
+    assert log.shipper.step() == 1
+
+
+@pytest.mark.usefixtures("rounds")
+def test_row_that_comes_while_folders_are_read_is_shipped(log: Any) -> None:
+    reader = log.shipper._readers[log.spool.writer]
+    read = reader.read
+
+    def then_another() -> Any:
+        found = read()
+        append_rows(log.spool, 1)
+        a_minute_ago(log)
+        return found
+
+    reader.read = then_another
+    backlog = reader.backlog_bytes
+    reader.backlog_bytes = lambda: 0  # as if it came after the last look at what is left
+    assert log.shipper.step() == 0
+    reader.read, reader.backlog_bytes = read, backlog
+    assert log.shipper.step() == 1
+
+
+@pytest.mark.parametrize("fault", ["torn tail", "full disk"])
+def test_spool_with_something_left_is_read_again(
+    log: Any, rounds: list[int], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault == "torn tail":
+        [segment] = (log.home / "spool" / log.spool.writer).glob("*.spool")
+        with segment.open("ab") as file:
+            file.write(b"HS")
+        a_minute_ago(log)
+    else:
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(reader_module, "write_checkpoint", full)
+        append_rows(log.spool, 1)
+        log.shipper.step()
+        a_minute_ago(log)
+        rounds.clear()
+    for _ in range(3):
+        log.shipper.step()
+    assert rounds == [1, 1, 1]
+
+
+class UntilWait:
+    """Stops the shipper when it first waits, and knows what was shipped by then."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self.shipped: int | None = None
+
+    def is_set(self) -> bool:
+        return self.shipped is not None
+
+    def wait(self, _seconds: float) -> bool:
+        self.shipped = sum(map(len, sequences(self._log.broker.messages(PREDICTIONS.name))))
+        return False
+
+
+def test_no_pause_before_large_rows_that_a_round_had_no_budget_for(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipper_module, "_ROUND_BYTES", 50_000)
+    monkeypatch.setattr(reader_module, "_READ_BYTES", 1000)  # one row at a time
+    for _ in range(6):
+        append_picture(log.spool, 10_000)
+    stop = UntilWait(log)
+    log.shipper.run(stop)
+    assert stop.shipped == 6
 
 
 def test_failed_dead_letter_is_retried(log: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ from deltalake import DeltaTable, write_deltalake
 from services.prediction_log.dead_letters import DeadLetter, dead_letter_rows
 from services.prediction_log.sink import dead_letter_table as dead_letter_table_module
 from services.prediction_log.sink.dead_letter_table import DeadLetterTable
+from services.prediction_log.sink.table_properties import Retention
 from shared.errors import Conflict
 from shared.messaging.interfaces import Message, Partition
 from shared.stores.lake import Lake
 
-RETENTION = timedelta(days=7)
+RETENTION = Retention()
 
 
 def dead_letter(offset: int, origin: str = "cluster/topic/1/0") -> DeadLetter:
@@ -41,6 +41,17 @@ def test_dead_letters_in_any_order_are_stored_once(lake: Lake) -> None:
     assert table.append([dead_letter(3), dead_letter(5), dead_letter(3), dead_letter(9)]) == 2
     assert table.append([dead_letter(9), dead_letter(3)]) == 0
     assert [offset for _, offset in kept(lake)] == [3, 5, 9]
+
+
+def test_statistics_show_nothing_of_what_was_refused(lake: Lake) -> None:
+    """They remain in the table's log for a while after the dead letter was erased."""
+    message = Message(Partition("topic", 0), 1, None, b"canary-31", [("canary-32", b"canary-33")])
+    DeadLetterTable(lake, RETENTION).append(
+        [DeadLetter.undecodable(message, "cluster/topic/1/0", "canary-34")]
+    )
+    entries = list((Path(lake.dead_letters()) / "_delta_log").glob("*.json"))
+    assert any(b"origin_offset" in entry.read_bytes() for entry in entries)
+    assert not any(b"canary" in entry.read_bytes() for entry in entries)
 
 
 def test_same_offset_of_another_stream_is_stored(lake: Lake) -> None:

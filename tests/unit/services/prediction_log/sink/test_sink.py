@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from services.prediction_log.sink import table_writer as writer_module
 from services.prediction_log.sink.decoding import DecodedBatch, read_message
+from services.prediction_log.sink.table_properties import Retention
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
+from shared.contracts.prediction_id import PredictionIds
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.errors import DependencyUnavailable
 from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes
@@ -49,6 +53,12 @@ def batch(
     return predictions_batch([record], writer=writer, epoch=1)
 
 
+def flawed(sequence: int, count: int = 1) -> pa.RecordBatch:
+    """Rows that no table can store: half floats are no type of a feature."""
+    values = pa.array(np.zeros(count, np.float16))
+    return batch(sequence, count).append_column(pa.field("f_half", values.type), values)
+
+
 def put(log: Any, value: bytes, **headers: bytes | None) -> None:
     """A record as some producer might send it; `headers` replace or (None) remove attributes, `__` standing for a dash."""
     event = Event.now(PREDICTIONS.event_type, source="w", model="flights", content_type=CONTENT_TYPE)
@@ -68,6 +78,39 @@ def test_rows_reach_the_lake_once(log: Any, numbers: list[str]) -> None:
     assert log.metric("homeostat_sink_rows_total", kind="predictions", model="flights") == 10
     assert log.metric("homeostat_sink_rows_total", kind="outcomes", model="flights") == 4
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
+
+
+def test_record_after_a_pause_is_committed_at_once_and_a_busy_table_once_a_while(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time passes only where the sink waits for records; another row arrives 0.3 s into the second round."""
+    log.sink, log.consumer = log.new_sink(commit_seconds=0.7)
+    now, arrivals = [100.0], [100.45]
+    poll = log.consumer.poll
+
+    def waiting(timeout: float, maximum: int) -> Any:
+        if found := poll(timeout, maximum):
+            return found
+        if not arrivals or now[0] + timeout < arrivals[0]:
+            now[0] += timeout
+            return []
+        now[0] = arrivals.pop()
+        put(log, to_bytes(batch(2)))
+        return poll(timeout, maximum)
+
+    monkeypatch.setattr(log.consumer, "poll", waiting)
+    monkeypatch.setattr("services.prediction_log.sink.collector.time.monotonic", lambda: now[0])
+    put(log, to_bytes(batch(0)))
+    assert log.sink.step() == 1
+    assert now[0] == pytest.approx(100.05)
+    now[0] += 0.1
+    put(log, to_bytes(batch(1)))
+    assert log.sink.step() == 2, "the next commit is 0.7 s after the last, with all rows until then"
+    assert now[0] == pytest.approx(100.75, abs=0.051)
+    now[0] += 5
+    put(log, to_bytes(batch(3)))
+    assert log.sink.step() == 1
+    assert now[0] == pytest.approx(105.8, abs=0.051)
 
 
 def test_metric_of_the_newest_row_in_the_lake(log: Any) -> None:
@@ -129,7 +172,7 @@ def test_record_at_a_stored_offset_is_skipped(log: Any) -> None:
         log.lake.predictions("flights"),
         PREDICTION_COLUMNS,
         time_column="event_time",
-        retention=timedelta(days=7),
+        retention=Retention(),
     )
     headers = Event.now(
         PREDICTIONS.event_type, source="w", model="flights", content_type=CONTENT_TYPE
@@ -370,14 +413,14 @@ def test_schema_mismatch_becomes_a_dead_letter_counted_in_rows(log: Any) -> None
     put(log, to_bytes(batch(0)))
     log.sink.step()
     for _ in range(2):  # the shipper sent it twice
-        put(log, to_bytes(batch(1, 3, columns={"distance": ["far"] * 3})))
+        put(log, to_bytes(flawed(1, 3)))
     put(log, to_bytes(batch(4)))
     for _ in range(3):
         log.sink.step()
     assert log.ids() == ["w0", "w4"]
     [dead_letter] = log.dead_letters()
     assert (dead_letter["reason"], dead_letter["rows"]) == ("schema", 3)
-    assert "feature column f_distance has type string" in str(dead_letter["detail"])
+    assert "feature column f_half has type halffloat" in str(dead_letter["detail"])
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
 
 
@@ -385,30 +428,76 @@ def test_schema_mismatch_alone_in_its_commit_is_stored_once(log: Any) -> None:
     put(log, to_bytes(batch(0)))
     log.sink.step()
     for _ in range(2):
-        put(log, to_bytes(batch(1, columns={"distance": ["far"]})))
+        put(log, to_bytes(flawed(1)))
         log.sink.step()
     log.sink.step()
     assert len(log.dead_letters()) == 1
 
 
-def test_number_does_not_fit_a_category_column(log: Any) -> None:
-    """Arrow would turn it into the text of the number; nobody meant that."""
-    put(log, to_bytes(batch(0, columns={"carrier": ["UA"]})))
-    put(log, to_bytes(batch(1, columns={"carrier": [7.0]})))
-    for _ in range(2):
-        log.sink.step()
-    assert log.ids() == ["w0"]
-    assert [dead_letter["reason"] for dead_letter in log.dead_letters()] == ["schema"]
+def test_each_type_of_a_feature_has_a_column(log: Any) -> None:
+    """Arrow would turn a number into the text of the number; nobody meant that."""
+    put(log, to_bytes(batch(0, columns={"carrier": ["UA"], "distance": [1.5]})))
+    put(log, to_bytes(batch(1, columns={"carrier": [7.0], "distance": [2]})))
+    put(log, to_bytes(batch(2, columns={"Carrier": ["AA"], "distance": [None]})))
+    log.sink.step()
+    rows = log.predictions()
+    assert log.dead_letters() == []
+    assert rows["f_carrier"].to_pylist() == ["UA", None, "AA"]
+    assert rows["f_carrier$number"].to_pylist() == [None, 7.0, None]
+    assert rows["f_distance"].to_pylist() == [1.5, None, None]
+    assert rows["f_distance$integer"].to_pylist() == [None, 2, None]
 
 
-def test_integers_fit_a_float_column_and_new_features_add_columns(log: Any) -> None:
+def test_new_features_add_columns(log: Any) -> None:
     put(log, to_bytes(batch(0, columns={"distance": [1.5]})))
-    put(log, to_bytes(batch(1, columns={"distance": [2], "carrier": ["UA"]})))
+    put(log, to_bytes(batch(1, columns={"distance": [2.0], "carrier": ["UA"]})))
     put(log, to_bytes(batch(2, columns={"carrier": [None]})))
     log.sink.step()
-    rows = log.lake.read_predictions("flights", NOON, datetime(2014, 1, 1, tzinfo=UTC))
+    rows = log.predictions()
     assert rows["f_distance"].to_pylist() == [1.5, 2.0, None]
     assert rows["f_carrier"].to_pylist() == [None, "UA", None]
+
+
+def test_unavailable_broker_is_reported_by_every_round_without_records(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(log, to_bytes(batch(0)))
+    log.sink.step()
+
+    def unavailable(_: object) -> Any:
+        raise DependencyUnavailable("no broker")
+
+    monkeypatch.setattr(log.consumer, "identities", unavailable)
+    log.sink._identities_checked = 0.0  # as if ten seconds had passed
+    for _ in range(3):
+        with pytest.raises(DependencyUnavailable):
+            log.sink.step()
+
+
+def test_sink_without_records_looks_seldom_for_other_topics(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(log, to_bytes(batch(0)))
+    log.sink.step()
+    looks: list[object] = []
+    identities = log.consumer.identities
+
+    def counted(topics: object) -> Any:
+        looks.append(topics)
+        return identities(topics)
+
+    monkeypatch.setattr(log.consumer, "identities", counted)
+    log.sink._identities_checked = time.monotonic() + 1000
+    for _ in range(3):
+        assert log.sink.step() == 0
+    assert looks == []
+    log.sink._identities_checked = 0.0  # as if ten seconds had passed
+    for _ in range(3):
+        assert log.sink.step() == 0
+    assert len(looks) < 3
+    put(log, to_bytes(batch(1)))
+    assert log.sink.step() == 1
+    assert looks, "each look at records has its own"
 
 
 def test_recreated_topic_is_read_from_its_beginning(log: Any) -> None:
@@ -417,7 +506,7 @@ def test_recreated_topic_is_read_from_its_beginning(log: Any) -> None:
         log.sink.step()
     log.broker.recreate(PREDICTIONS.name)
     put(log, to_bytes(batch(5)))
-    log.sink._identities_checked = 0.0  # as if two seconds had passed
+    log.sink._identities_checked = 0.0  # as if ten seconds had passed
     log.sink.step()
     log.sink.step()
     assert log.ids() == [f"w{number}" for number in range(6)]
@@ -470,11 +559,27 @@ def test_tables_have_statistics_of_queried_columns(log: Any) -> None:
     log.drain()
     for location, column in (
         (log.lake.predictions("flights"), "event_time"),
+        (log.lake.predictions("flights"), "answered_at"),
         (log.lake.outcomes("flights"), "observed_at"),
+        (log.lake.outcomes("flights"), "id_hour"),
     ):
         table = DeltaTable(location)
         assert table.metadata().partition_columns == ["month"]
         assert f"max.{column}" in pa.table(table.get_add_actions(flatten=True)).column_names
+
+
+def test_outcomes_get_the_hour_of_their_prediction(log: Any) -> None:
+    ids = PredictionIds(b"k" * 32, NOON.timestamp).make_many("flights", 2)
+    log.spool.append_outcomes(
+        model="flights",
+        received_at=NOON,
+        prediction_ids=[*ids, "x"],
+        values=[1.0] * 3,
+        observed_at=[NOON] * 3,
+    )
+    log.drain()
+    rows = log.lake.read_outcomes("flights", NOON, NOON + timedelta(hours=1))
+    assert rows["id_hour"].to_pylist() == [NOON, NOON, None]
 
 
 def test_outcomes_have_their_own_sequence(log: Any) -> None:
