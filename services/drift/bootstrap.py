@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 from fastapi import FastAPI
@@ -13,6 +14,9 @@ from prometheus_client import CollectorRegistry
 from services.drift.evaluation.evaluator import Evaluator
 from services.drift.evaluation.evidently_adapter import EvidentlyAdapter
 from services.drift.http.app import make_app
+from services.drift.http.data_summaries import DataSummaries, run_summary
+from services.drift.http.open_decisions import OpenDecisions
+from services.drift.http.report_retention import ReportRetention
 from services.drift.http.reports import Reports
 from services.drift.http.routes import Dependencies
 from services.drift.metrics import DriftMetrics
@@ -36,6 +40,7 @@ from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import StateChanges
 from services.drift.verdicts.store import VerdictStore
 from shared.access.authenticator import open_authenticator
+from shared.access.client_key import find_client_key
 from shared.access.oidc.settings import OidcSettings
 from shared.contracts.topics import PREDICTIONS
 from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
@@ -52,6 +57,7 @@ from shared.observability.logs import get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
+from shared.stores.reports.report_store import open_report_store
 from shared.tls.metrics import watch_certificate
 from shared.tls.server_certificate import ServerCertificate, server_certificate
 from shared.tls.settings import TlsSettings
@@ -81,6 +87,7 @@ class Drift:
     topic: KafkaVerdicts
     annotator: Annotator | NoAnnotator
     ready: Event
+    retention: ReportRetention
     stream: StreamDetection | None = None
     certificate: ServerCertificate | None = None
     _stop: Event = field(default_factory=Event)
@@ -91,6 +98,7 @@ class Drift:
         targets: list[tuple[str, Callable[[], None]]] = [
             ("monitor", self._monitor),
             ("publisher", self._publish),
+            ("retention", lambda: self._restart_on_error(self.retention.run)),
         ]
         if self.stream is not None:
             stream = self.stream
@@ -156,7 +164,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         keys.verifying,
         preparation.add if preparation is not None else lambda *_: None,
     )
-    lake_reader = DeltaLakeReader(Lake(shared.lake_url), metrics.outcome_faults)
+    lake_reader = DeltaLakeReader(Lake(shared.lake_url))
     evidently = EvidentlyAdapter()
     producer = AuthenticatingProducer(
         open_producer(shared.kafka, "homeostat-drift", security=kafka_security(KafkaSettings())),
@@ -182,6 +190,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         profiles = Profiles(
             references,
             lambda one: StreamProfile.of(one, stream_budget(one.loop.drift.false_alarms_per_30_days)),
+            kept=settings.stream_generations,
         )
         pending, stream_metrics = PendingSuspicions(), StreamMetrics(metrics.registry)
         examiner = Examiner(
@@ -209,23 +218,42 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         now=_now,
         poll_seconds=settings.poll_seconds,
     )
+    retention = ReportRetention(
+        open_report_store(shared.reports_url),
+        settings.kept_reports,
+        timedelta(days=settings.report_days),
+        OpenDecisions(settings.retraining_url, lambda: find_client_key(shared.home, os.environ)),
+        _now,
+    )
     reports = Reports(
-        shared.home / "reports",
+        retention.store,
+        retention,
         verdicts,
         references,
         lake_reader,
         evidently,
         max_rows=settings.sample_rows,
-        kept=settings.kept_reports,
+    )
+    summaries = DataSummaries(
+        lambda model: run_summary(model, {"HOMEOSTAT_HOME": str(shared.home.absolute())}), _now
     )
     ready = Event()
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_DRIFT_NAMES")
     authenticator = open_authenticator(shared, settings.host, OidcSettings.read())
     dependencies = Dependencies(
-        monitor, verdicts, reports, metrics.registry, ready, _now(), _now, hosts, authenticator
+        monitor, verdicts, reports, summaries, metrics.registry, ready, _now(), _now, hosts, authenticator
     )
     return Drift(
-        make_app(dependencies), monitor, publisher, verdicts, topic, annotator, ready, stream, certificate
+        make_app(dependencies),
+        monitor,
+        publisher,
+        verdicts,
+        topic,
+        annotator,
+        ready,
+        retention,
+        stream,
+        certificate,
     )
 
 

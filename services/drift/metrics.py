@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Literal
+from collections.abc import Callable
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.drift.contradicting_senders import ContradictingSenders
+from services.drift.model_state import STATES, ModelStateName, clock_of, is_newer, worst
 from services.drift.outcome_readiness import Watermarks
-from shared.contracts.verdict import SCHEDULED, Detector, State, Verdict
+from services.drift.performance_gauges import PerformanceGauges, show_or_remove
+from shared.contracts.verdict import SCHEDULED, Detector, Verdict
 
-ModelStateName = State | Literal["not_judged"]
-# From the worst to the best. `not_judged`: outcomes are overdue, so nothing is known about performance now.
-STATES: tuple[ModelStateName, ...] = (
-    "data_fault",
-    "drift",
-    "not_judged",
-    "insufficient_data",
-    "warming_up",
-    "ok",
-)
 RESULTS = ("sent", "dropped", "refused")
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-def worst(states: Iterable[ModelStateName]) -> ModelStateName:
-    """The worst of the states; `warming_up` if there are none.
-
-    >>> worst(["ok", "not_judged"])
-    'not_judged'
-    """
-    return min(states, key=STATES.index, default="warming_up")
 
 
 class DriftMetrics:
@@ -45,10 +25,10 @@ class DriftMetrics:
     def __init__(self, registry: CollectorRegistry, attest: Callable[[Verdict], str] = lambda _: "") -> None:
         self.registry = registry
         self._attest = attest
-        score = ("model", "signal", "feature", "method")
+        score = ("model", "signal", "feature", "method", "slice")
         self._score = Gauge(
             "homeostat_drift_score",
-            "Value of a score in the last evaluated window, in the method's unit.",
+            "Value of a score in the last evaluated window, in the method's unit. `slice` is empty for all rows.",
             score,
             registry=registry,
         )
@@ -111,7 +91,7 @@ class DriftMetrics:
         )
         self._evaluated = Gauge(
             "homeostat_drift_evaluated_until_timestamp_seconds",
-            "Event time at which the last window ends that a detector has evaluated.",
+            "Event time of the end of the last window that a detector has evaluated.",
             ("model", "detector"),
             registry=registry,
         )
@@ -130,6 +110,13 @@ class DriftMetrics:
         self._reference_loss = Gauge(
             "homeostat_drift_reference_loss",
             "Loss of the version on its reference.",
+            ("model",),
+            registry=registry,
+        )
+        self._performance = PerformanceGauges(registry)
+        self.error_evidence = Gauge(
+            "homeostat_drift_error_evidence_ratio",
+            "Evidence that the loss has risen, added up over judged windows, relative to its threshold: an alarm is raised at 1.",
             ("model",),
             registry=registry,
         )
@@ -191,10 +178,12 @@ class DriftMetrics:
             ("model", "fault"),
             registry=registry,
         )
+        self.senders = ContradictingSenders(registry)
         self._states: dict[str, dict[str, ModelStateName]] = {}
-        self._shown: dict[tuple[str, str], set[tuple[str, str, str, str]]] = {}
+        self._shown: dict[tuple[str, str], set[tuple[str, str, str, str, str]]] = {}
         self._shown_verdict: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._shown_end: dict[tuple[str, str], datetime] = {}
+        self._last: dict[tuple[str, str], Verdict] = {}
+        self._alarms: dict[tuple[str, str], Verdict] = {}
 
     def detector_state(self, model: str, detector: Detector, state: ModelStateName) -> None:
         """Export the state of a detector, and the worst one as the model's."""
@@ -229,17 +218,25 @@ class DriftMetrics:
         self._revisions.labels(verdict.model, verdict.state).inc()
 
     def reached(self, verdict: Verdict) -> None:
-        """Count a verdict; the last one of a scheduled detector also sets the gauges."""
+        """Count a verdict; the last one of a scheduled detector also sets the gauges, and an alarm after the last window does.
+
+        Examining an alarm takes time: its window may have closed meanwhile, and then that verdict is the newer one.
+        """
         self._verdicts.labels(verdict.model, verdict.detector, verdict.state).inc()
-        newest = self._shown_end.get((verdict.model, verdict.detector), verdict.window_end)
-        if verdict.detector in SCHEDULED and verdict.window_end >= newest:
-            self.show(verdict)
+        if verdict.detector in SCHEDULED:
+            last = self._last.get((verdict.model, verdict.detector))
+            if last is None or verdict.window_end >= last.window_end:
+                self.show(verdict)
         elif verdict.detector == "stream":
-            self.show_alarm(verdict)
+            clock = (verdict.model, clock_of(verdict))
+            alarm = self._alarms.get(clock)
+            later = alarm is None or verdict.window_end >= alarm.window_end
+            if later and is_newer(verdict, self._last.get(clock)):
+                self.show_alarm(verdict)
 
     def show_alarm(self, verdict: Verdict) -> None:
-        """Export an alarm between windows. Until the next window closes it is the newest that is known."""
-        self._shown_end[verdict.model, "stream"] = verdict.window_end
+        """Export an alarm between windows, until the next verdict of its clock."""
+        self._alarms[verdict.model, clock_of(verdict)] = verdict
         self.detector_state(verdict.model, "stream", verdict.state)
         self._show_verdict(verdict)
 
@@ -247,36 +244,41 @@ class DriftMetrics:
         """Set the gauges from this verdict, after a restart also before the next window is evaluated."""
         model = verdict.model
         clock = (model, verdict.detector)
-        self._shown_end[clock] = verdict.window_end
+        self._last[clock] = verdict
         self._show_verdict(verdict)
-        if verdict.detector == "inputs" and verdict.window_end >= self._shown_end.get(
-            (model, "stream"), _NEVER
-        ):
-            self._end_alarm(model)
+        alarm = self._alarms.get(clock)
+        if alarm is not None and not is_newer(alarm, verdict):
+            self._end_alarm(clock)
         self._evaluated.labels(*clock).set(verdict.window_end.timestamp())
         if verdict.detector == "inputs":
             self._rows.labels(model).set(verdict.rows)
-            _show_or_remove(self._estimated_loss, model, verdict.estimated_loss)
+            show_or_remove(self._estimated_loss, model, value=verdict.estimated_loss)
         else:
-            _show_or_remove(self._coverage, model, verdict.coverage)
-            _show_or_remove(self._lag, model, verdict.outcome_lag_seconds)
-            _show_or_remove(self._loss, model, verdict.loss)
-            _show_or_remove(self._reference_loss, model, verdict.reference_loss)
-        shown: set[tuple[str, str, str, str]] = {
-            (model, score.signal, score.feature, score.method) for score in verdict.scores
+            show_or_remove(self._coverage, model, value=verdict.coverage)
+            show_or_remove(self._lag, model, value=verdict.outcome_lag_seconds)
+            show_or_remove(self._loss, model, value=verdict.loss)
+            show_or_remove(self._reference_loss, model, value=verdict.reference_loss)
+            self._performance.show(verdict)
+        shown: set[tuple[str, str, str, str, str]] = {
+            (model, score.signal, score.feature, score.method, score.slice) for score in verdict.scores
         }
         for gone in self._shown.get(clock, set()) - shown:
             self._score.remove(*gone)
             self._threshold.remove(*gone)
         self._shown[clock] = shown
         for score in verdict.scores:
-            labels = (model, score.signal, score.feature, score.method)
+            labels = (model, score.signal, score.feature, score.method, score.slice)
             self._score.labels(*labels).set(score.value)
             self._threshold.labels(*labels).set(score.threshold)
 
-    def _end_alarm(self, model: str) -> None:
-        """A window that closed after an alarm has judged the same features: the stream detectors have nothing to add."""
-        del self._shown_end[model, "stream"]
+    def _end_alarm(self, clock: tuple[str, str]) -> None:
+        """The alarm's clock has a newer verdict; that of the other clock may have an alarm of its own."""
+        del self._alarms[clock]
+        model = clock[0]
+        for each in SCHEDULED:
+            if (model, each) in self._alarms:
+                self.show_alarm(self._alarms[model, each])
+                return
         self.detector_state(model, "stream", "ok")
         shown = self._shown_verdict.pop((model, "stream"), None)
         if shown is not None:
@@ -295,12 +297,3 @@ class DriftMetrics:
         self._shown_verdict[clock] = labels
         self._last_verdict_info.labels(*labels).set(1)
         self._last_verdict.labels(verdict.model).set(verdict.reached_at.timestamp())
-
-
-def _show_or_remove(gauge: Gauge, model: str, value: float | None) -> None:
-    """A value that the last window lacks has no series, rather than that of an earlier window."""
-    if value is not None and math.isfinite(value):
-        gauge.labels(model).set(value)
-        return
-    with suppress(KeyError):
-        gauge.remove(model)

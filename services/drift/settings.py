@@ -30,18 +30,32 @@ class DriftSettings(BaseSettings):
     kept_reports: int = Field(
         20,
         ge=1,
-        description="Number of newest reports kept per model; a deleted report is rendered again on request.",
+        description="Number of newest reports kept per model, in addition to those of verdicts that a person has to decide on. "
+        "A deleted report is rendered again on request.",
+    )
+    report_days: float = Field(
+        90.0,
+        gt=0,
+        le=36500,
+        description="Days after which a report is deleted, except the newest of its model and those of verdicts that a person "
+        "has to decide on.",
+    )
+    retraining_url: str = Field(
+        "http://127.0.0.1:8003",
+        description="Base URL of retraining, which knows the verdicts that a person has to decide on; while it does not respond, "
+        "no report is deleted. The key in `HOMEOSTAT_API_KEY_FILE` or `HOMEOSTAT_API_KEY` is sent, which needs the scope read. "
+        "Empty: there is no retraining.",
     )
     stream: bool = Field(
         True,
-        description="Whether stream detectors watch the predictions topic. Without them windows are evaluated all the same, with "
-        "the same thresholds.",
+        description="Whether stream detectors watch the predictions topic. If false, only windows are evaluated, with the same "
+        "thresholds.",
     )
     stream_generations: int = Field(
         128,
         ge=1,
-        description="Maximum number of generations, over all models, with stream detectors in memory. Rows of others are not "
-        "watched between windows.",
+        description="Maximum number of generations, over all models, with stream detectors in memory. For other "
+        "generations only windows are evaluated.",
     )
     publish_retry_seconds: float = Field(
         1.0,

@@ -2,7 +2,9 @@
 
 warming_up         the reference has too few rows
 insufficient_data  too few rows in the window
-data_fault         a data score exceeds its threshold, or did so in the inputs of the same window: bad data never counts as drift
+data_fault         a data score exceeds its threshold, or did so in the inputs of the same window, or an alarm of the stream
+                   detectors has found faulty data in it: bad data never counts as drift. Outcomes that contradict each other
+                   are such data, where outcomes are read
 drift              a feature, prediction, estimated or realised performance score exceeds its threshold
 insufficient_data  no score exceeds, but there are too few outcomes to measure performance
 ok                 no score exceeds its threshold
@@ -10,16 +12,19 @@ ok                 no score exceeds its threshold
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
 from services.drift.windows import Span
 from shared.contracts.manifest import short
-from shared.contracts.verdict import Detector, DriftKind, Score, State, Verdict, cause_key
+from shared.contracts.verdict import Detector, DriftKind, MetricValue, Score, State, Verdict, cause_key
+from shared.stores.contradictions import senders_text
 
 _DRIFT_SIGNALS: tuple[DriftKind, ...] = get_args(DriftKind)
+CONTRADICTING_SHARE = "contradicting_share"
 _NAMED = 3
 # Feature and data scores within their thresholds that a verdict includes: Kafka's limit for a record is one megabyte, and a model
 # can have thousands of features.
@@ -60,7 +65,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measurements:
-    """The results of an evaluation. `loss_expected`: whether the model has a loss."""
+    """The results of an evaluation. `loss_expected`: whether the model has a loss. `contradicting`: outcomes by sender."""
 
     rows: int
     outcomes: int
@@ -74,12 +79,15 @@ class Measurements:
     outcome_lag_seconds: float | None = None
     estimated_loss: float | None = None
     estimated_auc: float | None = None
+    metrics: tuple[MetricValue, ...] = ()
+    contradicting: Mapping[str, int] = field(default_factory=dict)
 
 
 def classify(
     subject: Subject, measurements: Measurements, reached_at: datetime, inputs: Verdict | None = None
 ) -> Verdict:
-    """The verdict on a window. `inputs`: the verdict on the inputs of the same window, for one on its performance."""
+    """The verdict on a window. `inputs`: of a verdict on performance, that on the inputs of the same window; of others, that of
+    an alarm about its inputs."""
     faulty = inputs if inputs is not None and inputs.state == "data_fault" else None
     state = _state(measurements, faulty is not None)
     exceeded = [score for score in measurements.scores if score.exceeded]
@@ -105,6 +113,7 @@ def classify(
         outcome_lag_seconds=measurements.outcome_lag_seconds,
         estimated_loss=measurements.estimated_loss,
         estimated_auc=measurements.estimated_auc,
+        metrics=measurements.metrics,
         explanation=_explain(subject, measurements, state, exceeded, faulty),
         reached_at=reached_at,
     )
@@ -151,7 +160,7 @@ def _published_scores(scores: tuple[Score, ...]) -> tuple[Score, ...]:
 def _top_drifted_features(exceeded: Sequence[Score], signal: Literal["data", "feature"]) -> tuple[str, ...]:
     strongest: dict[str, float] = {}
     for score in exceeded:
-        if score.signal == signal:
+        if score.signal == signal and score.feature:
             strongest[score.feature] = max(strongest.get(score.feature, 0.0), strength(score))
     return tuple(sorted(strongest, key=lambda feature: (-strongest[feature], feature)))
 
@@ -180,10 +189,15 @@ def _explain(
     if state == "ok":
         return f"All scores are within their thresholds, compared with the reference of version {version}."
     if state == "data_fault" and faulty is not None:
-        return f"The inputs of this window are faulty, so its performance is not judged. {faulty.explanation}"
+        if subject.detector == "performance":
+            return f"The inputs of this window are faulty, so its performance is not judged. {faulty.explanation}"
+        return f"The stream detectors have found faulty data in this window. {faulty.explanation}"
     if state == "data_fault":
         faults = sorted((score for score in exceeded if score.signal == "data"), key=strength, reverse=True)
-        return f"Data fault: {_phrases(faults)}. A data fault never starts retraining."
+        blamed = ""
+        if any(score.method == CONTRADICTING_SHARE for score in faults):
+            blamed = f" Outcomes that contradict others are of {senders_text(Counter(measurements.contradicting))}."
+        return f"Data fault: {_phrases(faults)}.{blamed} A data fault never starts retraining."
     order = {"performance": 0, "estimated_performance": 1, "prediction": 2, "feature": 3}
     worst = sorted(exceeded, key=lambda score: (order.get(score.signal, 4), -strength(score)))
     return f"Compared with the reference of version {version}: {_phrases(worst)}."
@@ -191,8 +205,14 @@ def _explain(
 
 def _phrases(scores: Sequence[Score]) -> str:
     named = [
-        f"{score.method}{f' of {score.feature}' if score.feature else ''} {score.value:.4g} above {score.threshold:.4g}"
+        f"{score.method}{_of(score)} {score.value:.4g} above {score.threshold:.4g}"
         for score in scores[:_NAMED]
     ]
     rest = len(scores) - len(named)
     return ", ".join(named) + (f" and {rest} more" if rest else "")
+
+
+def _of(score: Score) -> str:
+    if score.slice:
+        return f" of slice {score.slice}"
+    return f" of {score.feature}" if score.feature else ""

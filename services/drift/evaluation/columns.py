@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
@@ -13,10 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.drift.evaluation.answered import Answered, answered
 from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import LABEL, PREDICTION_OPTIONAL_COLUMNS, SCORE, TIMESTAMP
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.prediction import Prediction
+from shared.contracts.slices.condition import Booleans
+from shared.contracts.slices.slice_spec import Slice
 from shared.models.answers import lake_columns, outcome_type, read_outcomes, read_scores
 from shared.models.losses import MetricName, row_losses
 
@@ -44,6 +47,9 @@ class Rows:
     `predictions`: what the model answered, by the names of `prediction_columns`; `outcome`: a number, the place of a label, or
     the mean of several values, NaN where it is not known; `loss`: NaN where a row has no outcome or no answer.
     `outcome_lag`: seconds from the event to the observation of its outcome, NaN where it is not known; None of a reference.
+    `early_outcomes`, `contradicted_outcomes`: outcomes with a fault, of rows of the lake. `contradicting`: by sender, the
+    contradicted ones for which it sent an outcome.
+    `answered`: what metrics are computed from; None where loop.yaml names none. `slices`: which rows belong to each, by name.
     """
 
     event_time: npt.NDArray[np.int64]
@@ -52,6 +58,11 @@ class Rows:
     outcome: Floats
     loss: Floats
     outcome_lag: Floats | None = None
+    early_outcomes: int = 0
+    contradicted_outcomes: int = 0
+    answered: Answered | None = None
+    slices: Mapping[str, Booleans] = field(default_factory=dict)
+    contradicting: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.event_time.size)
@@ -66,6 +77,8 @@ class Rows:
             outcome=self.outcome[indices],
             loss=self.loss[indices],
             outcome_lag=None if self.outcome_lag is None else self.outcome_lag[indices],
+            answered=None if self.answered is None else self.answered.take(indices),
+            slices={name: inside[indices] for name, inside in self.slices.items()},
         )
 
 
@@ -124,7 +137,13 @@ def answer_columns(loop: LoopSpec) -> tuple[str, ...]:
 
 
 def rows_from_table(
-    table: pa.Table, loop: LoopSpec, *, prefix: str = "", outcome: str = "outcome", with_features: bool = True
+    table: pa.Table,
+    loop: LoopSpec,
+    *,
+    prefix: str = "",
+    outcome: str = "outcome",
+    with_features: bool = True,
+    slices: Sequence[Slice] = (),
 ) -> Rows:
     """Read a table with `event_time`, the answer, the column named `outcome` and one column per feature, named with `prefix`.
 
@@ -147,7 +166,9 @@ def rows_from_table(
     if performance is None:
         unknown = np.full(len(table), np.nan)
         return Rows(times[order], columns, {}, unknown, unknown)
-    predictions, outcomes, losses = _answers(table, loop.prediction, performance.metric.name, outcome)
+    predictions, outcomes, losses, answers = _answers(
+        table, loop.prediction, performance.metric.name, outcome
+    )
     found = {name: values[order] for name, values in predictions.items()}
     lag = None
     if "observed_at" in table.column_names:
@@ -157,7 +178,27 @@ def rows_from_table(
             )[order]
             / 1e6
         )
-    return Rows(times[order], columns, found, outcomes[order], losses[order], lag)
+    return Rows(
+        times[order],
+        columns,
+        found,
+        outcomes[order],
+        losses[order],
+        lag,
+        answered=_with_custom(answers, table, loop, prefix, outcome).take(order)
+        if loop.metrics or loop.custom_metrics
+        else None,
+        slices={one.name: one.rows(table, prefix)[order] for one in slices},
+    )
+
+
+def _with_custom(answers: Answered, table: pa.Table, loop: LoopSpec, prefix: str, outcome: str) -> Answered:
+    """With the values that `custom_metrics` give the rows."""
+    custom = {
+        metric.name: metric.values(table, loop.features, loop.prediction, prefix=prefix, outcome=outcome)
+        for metric in loop.custom_metrics
+    }
+    return replace(answers, of_rows={**answers.of_rows, **custom})
 
 
 def sample_seed(model: str, version: str, window_end: datetime) -> int:
@@ -181,14 +222,14 @@ def sample(rows: Rows, size: int, seed: int) -> Rows:
 
 def _answers(
     table: pa.Table, prediction: Prediction, metric: MetricName, outcome: str
-) -> tuple[dict[str, Floats | Objects], Floats, Floats]:
-    """Predictions by column, outcomes and losses, in the table's order.
+) -> tuple[dict[str, Floats | Objects], Floats, Floats, Answered]:
+    """Predictions by column, outcomes, losses and what metrics are computed from, in the table's order.
 
     Probabilities are read here only: of a thousand classes they would need more memory than all that is measured.
     """
     if not prediction.width:
         single, outcomes = _numbers_or_missing(table, SCORE), _numbers_or_missing(table, outcome)
-        return {SCORE: single}, outcomes, row_losses(metric, single, outcomes)
+        return {SCORE: single}, outcomes, row_losses(metric, single, outcomes), answered(single, outcomes)
     for name in (*lake_columns(prediction), outcome):
         if name not in table.column_names:
             known = name in PREDICTION_OPTIONAL_COLUMNS.names
@@ -197,12 +238,12 @@ def _answers(
     scores, outcomes = read_scores(prediction, table), read_outcomes(prediction, table[outcome])
     losses = row_losses(metric, scores, outcomes)
     if prediction.kind == "classes":
-        return {LABEL: _texts(table[LABEL])}, outcomes, losses
+        return {LABEL: _texts(table[LABEL])}, outcomes, losses, answered(scores, outcomes)
     numbers = scores.astype(np.float64)
     predictions: dict[str, Floats | Objects] = {
         f"{SCORE}.{name}": numbers[:, place] for place, name in enumerate(prediction.names)
     }
-    return predictions, outcomes.mean(axis=1), losses
+    return predictions, outcomes.mean(axis=1), losses, answered(numbers, outcomes)
 
 
 def read_column(

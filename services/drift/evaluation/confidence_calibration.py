@@ -137,10 +137,20 @@ def _pooled(scores: Floats, outcomes: Floats) -> tuple[Floats, Floats, Floats]:
     """Rows with nearly equal scores as one: mean scores, ascending; rows; outcomes that are 1."""
     levels, places = np.unique(scores, return_inverse=True)
     if levels.size > MAX_LEVELS:
-        edges = np.unique(np.quantile(scores, np.linspace(0, 1, MAX_LEVELS + 1)[1:-1]))
+        edges = np.unique(_quantiles(np.sort(scores), np.linspace(0, 1, MAX_LEVELS + 1)[1:-1]))
         places = np.searchsorted(edges, scores, side="right")
     counts = np.bincount(places).astype(np.float64)
     kept = counts > 0
     sums: Floats = np.bincount(places, weights=scores).astype(np.float64)
     hits: Floats = np.bincount(places, weights=outcomes).astype(np.float64)
     return sums[kept] / counts[kept], counts[kept], hits[kept]
+
+
+def _quantiles(ordered: Floats, shares: Floats) -> Floats:
+    """As np.quantile, of sorted values: that one selects for each share, which takes many times as long as sorting."""
+    places = (ordered.size - 1) * shares
+    below = np.floor(places).astype(np.intp)
+    low, high, part = ordered[below], ordered[np.minimum(below + 1, ordered.size - 1)], places - below
+    # From the nearer side, as numpy does it.
+    result: Floats = np.where(part >= 0.5, high - (high - low) * (1 - part), low + (high - low) * part)
+    return result

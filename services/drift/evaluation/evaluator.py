@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
-from services.drift.evaluation.classify import Measurements, Subject, strength
+from services.drift.evaluation.classify import CONTRADICTING_SHARE, Measurements, Subject, strength
 from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample, sample_seed
 from services.drift.evaluation.data_quality import SCORES_PER_COLUMN, data_quality_scores, missing
 from services.drift.evaluation.estimated_performance import Estimate, estimate_threshold
@@ -21,9 +21,11 @@ from services.drift.evaluation.method_thresholds import Distances, MethodThresho
 from services.drift.evaluation.performance import loss_threshold, measure_loss
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.evaluation.scores import score_or_none
+from services.drift.evaluation.slice_performance import measured_metrics, slice_scores
 from services.drift.thresholds.alarm_budget import FalseAlarmRates, split_budget
 from services.drift.thresholds.calibration import Sizes
-from shared.contracts.verdict import Score, Signal
+from shared.contracts.verdict import MetricValue, Score, Signal
+from shared.stores.contradiction_limit import contradiction_limit
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Evaluator:
         rates = _false_alarm_rates(subject, reference)
         scores: list[Score] = []
         loss = estimate = None
+        metrics: tuple[MetricValue, ...] = ()
         if subject.reads_inputs:
             expected = reference.expected_rows(subject.span.length, len(window))
             scores += self._data(window, reference, expected, rates)
@@ -65,13 +68,17 @@ class Evaluator:
             scores += of_estimate
         if with_loss:
             of_loss, loss = self._performance(window, reference, rates)
-            scores += of_loss
+            scores += [*_contradictions(window, outcomes, reference, rates), *of_loss]
+            scores += slice_scores(window, reference, rates.slice)
+            metrics = measured_metrics(window, reference)
         return replace(
             measurements,
             scores=tuple(scores),
             loss=loss,
             estimated_loss=estimate.value if estimate else None,
             estimated_auc=estimate.auc if estimate else None,
+            metrics=metrics,
+            contradicting=window.contradicting,
         )
 
     def drift_scores(self, subject: Subject, window: Rows, reference: Reference, alpha: float) -> list[Score]:
@@ -212,6 +219,17 @@ def _estimated_performance(
     return [score] if score is not None else [], estimate
 
 
+def _contradictions(window: Rows, outcomes: int, reference: Reference, rates: FalseAlarmRates) -> list[Score]:
+    """Share of outcomes that another one contradicts. It costs no false alarms: the tolerance lies far above usual shares."""
+    performance = reference.loop.performance
+    if performance is None or not outcomes:
+        return []
+    limit = contradiction_limit(outcomes, performance.outcome.contradictions, rates.data)
+    share = min(1.0, window.contradicted_outcomes / outcomes)
+    score = score_or_none("data", "", CONTRADICTING_SHARE, share, limit)
+    return [score] if score is not None else []
+
+
 def _median_lag(window: Rows) -> float | None:
     lag = np.array([]) if window.outcome_lag is None else window.outcome_lag[np.isfinite(window.outcome_lag)]
     return float(np.median(lag)) if lag.size else None
@@ -237,6 +255,7 @@ def _false_alarm_rates(subject: Subject, reference: Reference) -> FalseAlarmRate
         feature_scores=len(watched) + categories,
         data_scores=len(reference.columns) * SCORES_PER_COLUMN,
         prediction_scores=len(prediction_columns(reference.loop)),
+        slices=len(reference.slices),
     )
 
 

@@ -1,8 +1,10 @@
 """Adapter to Evidently: distances of columns and reports. The only module that imports Evidently.
 
-The import takes seconds and some 300 MB, so it waits for the first distance or report: the service is ready before it, and
-without a released model it never happens. A distance is a single statistical test of Evidently with an explicit method: the
-defaults know neither the window's size nor the cardinality, and a metric draws plots, which takes fifty times as long.
+The import waits for the first distance or report: the service is ready before it, and without a released model it never
+happens. Distances need Evidently's statistical tests alone; all of Evidently, with its reports, web application and plotly, takes
+five times the CPU time of their import and 80 MB more, and waits for the first report. A distance is a single statistical test
+with an explicit method: the defaults know neither the window's size nor the cardinality, and a metric draws plots, which takes
+fifty times as long.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from __future__ import annotations
 import gc
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
+from threading import Event, Lock, Thread
 from typing import Any, Literal
 
 import numpy as np
@@ -20,8 +25,10 @@ import orjson
 
 from services.drift.evaluation.columns import Floats, Objects
 from services.drift.evaluation.data_quality import missing
+from services.drift.evaluation.deferred_package import defer_package
 from shared.data_checks.report_escaping import escape_script_data
 from shared.data_checks.report_page import report_page
+from shared.errors import OperatorError
 from shared.observability.logs import get_logger
 
 # The methods whose thresholds have a closed form.
@@ -55,12 +62,58 @@ class Sample:
         return self.method or METHODS[self.kind]
 
 
+@dataclass(frozen=True)
+class Heading:
+    """What a report is about: `paragraphs` open its page, `at` is its place in a history, `metadata` are kept with it."""
+
+    title: str
+    paragraphs: tuple[str, ...]
+    at: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A report: a whole HTML page, its numbers as JSON, and the evaluation as Evidently loads it; empty without columns."""
+
+    page: str
+    numbers: str
+    run: str
+
+
 class EvidentlyAdapter:
     """Distance of a column from its reference, and a drawn report."""
 
+    def __init__(self, load: Callable[[], object] | None = None) -> None:
+        """`load` imports the library; a test replaces it."""
+        self._load = load or _library
+        self._loading = Lock()
+        self._loaded: Event | None = None
+
+    def prepare(self, seconds: float) -> None:
+        """Wait until Evidently is imported, at most so many seconds. Raises OperatorError if it is not; the import goes on."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = Event()
+                Thread(
+                    target=self._import, args=(self._loaded,), name="import-evidently", daemon=True
+                ).start()
+        if not self._loaded.wait(seconds):
+            raise OperatorError(
+                "the library that draws reports is being loaded", hint="retry after some seconds"
+            )
+
+    def _import(self, loaded: Event) -> None:
+        try:
+            self._load()
+        except Exception as error:  # the call that needs it raises it again
+            _log.warning("evidently_not_imported", error=str(error))
+        finally:
+            loaded.set()
+
     def warm(self) -> None:
-        """Import Evidently now. Later calls find it imported."""
-        _library()
+        """Import what distances need of Evidently now. Later calls find it imported."""
+        _tests()
 
     def distance(self, sample: Sample) -> float | None:
         """Distance of the window from the reference by the sample's method: by default Wasserstein over the reference's standard
@@ -86,27 +139,27 @@ class EvidentlyAdapter:
 
     def _measure(self, sample: Sample) -> float:
         """The value of Evidently's metric `ValueDrift`, without its plots."""
-        evidently = _library()
-        window, reference = (evidently.series(side) for side in (sample.window, sample.reference))
+        tests = _tests()
+        window, reference = (tests.series(side) for side in (sample.window, sample.reference))
         if sample.kind == "numeric":
             window, reference = (side[np.isfinite(side)] for side in (window, reference))
             if not (window.size and reference.size):
                 raise ValueError("a side holds no finite number")
-        method, kind = evidently.method(sample.chosen, sample.kind)
+        method, kind = tests.method(sample.chosen, sample.kind)
         value = float(method(reference, window, kind, sample.threshold).drift_score)
         return -math.log10(max(value, _SMALLEST_P)) if sample.chosen in P_VALUES else value
 
-    def draw(self, title: str, explanation: str, samples: Sequence[Sample]) -> tuple[str, str]:
-        """The report as a whole HTML page and as JSON, columns in the order given. The page loads nothing from outside."""
-        evidently = _library()
+    def draw(self, heading: Heading, samples: Sequence[Sample]) -> Drawn:
+        """The report, columns in the order given. The page loads nothing from outside."""
         usable = [sample for sample in samples if _drawable(sample)]
         if not usable:
-            return report_page(title, [explanation]), _json({"metrics": []})
+            return Drawn(report_page(heading.title, heading.paragraphs), _json({"metrics": []}), "")
+        evidently = _library()
         roles = evidently.definition(
             numerical_columns=[sample.name for sample in usable if sample.kind == "numeric"],
             categorical_columns=[sample.name for sample in usable if sample.kind == "category"],
         )
-        window, reference = (
+        sides = (
             evidently.dataset.from_pandas(
                 evidently.frame({s.name: getattr(s, side) for s in usable}), data_definition=roles
             )
@@ -120,47 +173,76 @@ class EvidentlyAdapter:
             )
             for s in usable
         ]
-        snapshot = evidently.report(metrics, include_tests=False).run(window, reference)
+        snapshot = evidently.report(metrics, include_tests=False).run(
+            *sides,
+            timestamp=heading.at.astimezone(UTC).replace(tzinfo=None),
+            metadata=dict(heading.metadata),
+            name=heading.title,
+        )
         document = escape_script_data(snapshot.get_html_str(as_iframe=False))
-        return report_page(title, [explanation], document), _json(snapshot.dict())
+        page = report_page(heading.title, heading.paragraphs, document)
+        return Drawn(page, _json(snapshot.dict()), snapshot.dumps())
 
 
 @dataclass(frozen=True)
-class _Library:
-    """What is used of Evidently and pandas. `registered` finds a method by name and kind; `kinds`: Evidently's names of them."""
+class _Tests:
+    """What distances use of Evidently and pandas.
+
+    `registered` finds a method by name and kind; `kinds`: Evidently's names of kinds.
+    """
 
     series: Any
     registered: Any
     kinds: Mapping[str, Any]
-    frame: Any
-    report: Any
-    dataset: Any
-    definition: Any
-    value_drift: Any
 
     def method(self, name: str, kind: str) -> tuple[Any, Any]:
         """A method, and Evidently's name of the kind of column that it is called with."""
         return self.registered(name, self.kinds[kind]), self.kinds[kind]
 
 
-@cache
-def _library() -> _Library:
+@dataclass(frozen=True)
+class _Library:
+    """What reports use of Evidently and pandas."""
+
+    frame: Any
+    report: Any
+    dataset: Any
+    definition: Any
+    value_drift: Any
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """A fifth of the import is garbage collection, which finds nothing: what is imported stays."""
     os.environ["DO_NOT_TRACK"] = "1"
-    # A fifth of the import is garbage collection, which finds nothing: what is imported stays.
     collects = gc.isenabled()
     gc.disable()
     try:
-        from evidently import ColumnType, DataDefinition, Dataset, Report
-        from evidently.legacy.calculations.stattests.registry import get_registered_stattest
-        from evidently.metrics import ValueDrift
-        from pandas import DataFrame, Series
+        yield
     finally:
         if collects:
             gc.enable()
-    kinds = {"numeric": ColumnType.Numerical, "category": ColumnType.Categorical}
-    return _Library(
-        Series, get_registered_stattest, kinds, DataFrame, Report, Dataset, DataDefinition, ValueDrift
+
+
+@cache
+def _tests() -> _Tests:
+    with _importing():
+        defer_package("evidently")
+        from evidently.legacy.calculations.stattests.registry import get_registered_stattest
+        from evidently.legacy.core import ColumnType
+        from pandas import Series
+    return _Tests(
+        Series, get_registered_stattest, {"numeric": ColumnType.Numerical, "category": ColumnType.Categorical}
     )
+
+
+@cache
+def _library() -> _Library:
+    with _importing():
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.metrics import ValueDrift
+        from pandas import DataFrame
+    return _Library(DataFrame, Report, Dataset, DataDefinition, ValueDrift)
 
 
 def _standardised(window: Floats, reference: Floats) -> tuple[Floats, Floats]:

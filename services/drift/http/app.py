@@ -18,4 +18,5 @@ def make_app(dependencies: Dependencies) -> FastAPI:
         hosts=dependencies.hosts,
         is_ready=dependencies.ready.is_set,
         registry=dependencies.registry,
+        openapi_url="/openapi.json",
     )

@@ -3,56 +3,81 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
-from typing import Literal, Protocol
+from typing import Protocol
 
 from services.drift.evaluation.columns import Column, prediction_columns, sample, sample_seed
-from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.evaluation.evidently_adapter import Drawn, Heading, Sample
 from services.drift.evaluation.method_thresholds import method_of
+from services.drift.http.report_retention import ReportRetention
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
 from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.manifest import short
-from shared.contracts.verdict import Verdict, cause_key
-from shared.errors import NotFound
-from shared.files import write_atomic
+from shared.contracts.verdict import MetricValue, Verdict, cause_key
+from shared.errors import NotFound, OperatorError
+from shared.stores.reports.report_store import Form, ReportStore, report_id
 
 MAX_COLUMNS = 30
 
 
 class Drawer(Protocol):
-    """Draws columns beside their reference; returns HTML and JSON."""
+    """Draws columns beside their reference, below a heading.
 
-    def draw(self, title: str, explanation: str, samples: list[Sample]) -> tuple[str, str]: ...
+    `prepare` loads what it needs; raises OperatorError if that takes longer than so many seconds.
+    """
+
+    def prepare(self, seconds: float) -> None: ...
+
+    def draw(self, heading: Heading, samples: list[Sample]) -> Drawn: ...
 
 
 @dataclass
 class Reports:
-    """Files `<folder>/<model>/<verdict_id>.html` and `.json`; `kept` reports per model, those drawn last."""
+    """Reports in `store`; `retention` is applied to a model after a report of it is drawn."""
 
-    folder: Path
+    store: ReportStore
+    retention: ReportRetention
     verdicts: VerdictStore
     references: References
     lake_reader: LakeReader
     drawer: Drawer
     max_rows: int = 5000
-    kept: int = 20
+    wait_seconds: float = 5.0  # of a request, for the drawer's library, and for other reports
 
     def __post_init__(self) -> None:
         self._drawing = Lock()
 
-    def read(self, verdict_id: str, form: Literal["html", "json"]) -> str:
-        """The report of a verdict. Raises NotFound, or DependencyUnavailable where its window or reference cannot be read."""
+    def read(self, verdict_id: str, form: Form) -> str:
+        """The report of a verdict. Raises NotFound; DependencyUnavailable where its window, its reference or the store cannot
+        be read; and OperatorError while the drawer's library is being loaded, or other reports are being drawn."""
         verdict = self.verdicts.get(verdict_id)
-        path = self.folder / verdict.model / f"{verdict.verdict_id}.{form}"
-        with self._drawing:
-            if not path.exists():
-                self._draw(verdict)
-            return path.read_text(encoding="utf-8")
+        kept = self._kept(verdict, form)
+        if kept is not None:
+            return kept
+        self.drawer.prepare(self.wait_seconds)
+        if not self._drawing.acquire(timeout=self.wait_seconds):
+            raise OperatorError("other reports are being drawn", hint="retry after some seconds")
+        try:
+            return self._kept(verdict, form) or self._drawn(verdict, form)
+        finally:
+            self._drawing.release()
 
-    def _draw(self, verdict: Verdict) -> None:
+    def _kept(self, verdict: Verdict, form: Form) -> str | None:
+        return self.store.read(verdict.model, report_id(verdict.verdict_id, verdict.revision), form)
+
+    def _drawn(self, verdict: Verdict, form: Form) -> str:
+        drawn = self._draw(verdict)
+        forms: dict[Form, str] = {"evidently": drawn.run, "json": drawn.numbers, "html": drawn.page}
+        drawn_id = report_id(verdict.verdict_id, verdict.revision)
+        self.store.write(verdict.model, drawn_id, {one: text for one, text in forms.items() if text})
+        earlier = (report_id(verdict.verdict_id, number) for number in range(1, verdict.revision))
+        self.store.remove(verdict.model, earlier)
+        self.retention.apply(verdict.model)
+        return forms[form]
+
+    def _draw(self, verdict: Verdict) -> Drawn:
         reference = self.references.get(verdict.model, verdict.version)
         measured = self._with_scores_of_inputs(verdict)
         span = Span(verdict.window_start, verdict.window_end)
@@ -87,16 +112,20 @@ class Reports:
         title = (
             f"{verdict.model}, {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC: {verdict.state}"
         )
-        page, document = self.drawer.draw(
-            f"{title} (version {short(verdict.version)})",
-            verdict.explanation,
+        return self.drawer.draw(
+            Heading(
+                f"{title} (version {short(verdict.version)})",
+                (verdict.explanation, *metric_texts(verdict)),
+                verdict.window_end,
+                {
+                    "verdict": verdict.verdict_id,
+                    "revision": str(verdict.revision),
+                    "state": verdict.state,
+                    "version": verdict.version,
+                },
+            ),
             [*answers[:MAX_COLUMNS], *samples][: MAX_COLUMNS + 1],
         )
-        folder = self.folder / verdict.model
-        folder.mkdir(parents=True, exist_ok=True)
-        for form, content in (("json", document), ("html", page)):
-            write_atomic(folder / f"{verdict.verdict_id}.{form}", content.encode())
-        self._clear(folder, verdict.verdict_id)
 
     def _with_scores_of_inputs(self, verdict: Verdict) -> Verdict:
         """The verdict whose scores are drawn: for one on performance, that on the inputs of the same window."""
@@ -106,13 +135,6 @@ class Reports:
             return self.verdicts.get(cause_key(verdict.model, "inputs", verdict.version, verdict.window_end))
         except NotFound:
             return verdict
-
-    def _clear(self, folder: Path, drawn: str) -> None:
-        """Remove all but the newest reports, which are large and can be drawn again, and files of a killed process."""
-        pages = [(path.stat().st_mtime_ns, path) for path in folder.glob("[!.]*.html") if path.stem != drawn]
-        old = [path for _, path in sorted(pages, reverse=True)[self.kept - 1 :]]
-        for path in (*old, *(page.with_suffix(".json") for page in old), *folder.glob(".*")):
-            path.unlink(missing_ok=True)
 
 
 def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
@@ -125,6 +147,22 @@ def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:
         return rank.get(column.feature.name, len(rank)), column.feature.name not in scored
 
     return sorted(shown, key=order)
+
+
+def metric_texts(verdict: Verdict) -> list[str]:
+    """A line of the metrics of the window, and one of the losses and metrics of each slice."""
+    parts: dict[str, list[MetricValue]] = {}
+    for metric in verdict.metrics:
+        parts.setdefault(metric.slice, []).append(metric)
+    return [
+        f"{f'Slice {name}' if name else 'Metrics'} ({found[0].outcomes} outcomes): "
+        + ", ".join(f"{one.name} {_number(one.value)} (reference {_number(one.reference)})" for one in found)
+        for name, found in parts.items()
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
 
 
 def _threshold(verdict: Verdict, feature: str, summary: str) -> float:

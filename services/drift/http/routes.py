@@ -10,10 +10,12 @@ from threading import Event
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from pydantic import BaseModel, ConfigDict
 
+from services.drift.http.data_summaries import DataSummaries
 from services.drift.http.reports import Reports
 from services.drift.monitoring.model_status import ModelStatus
 from services.drift.monitoring.monitor import Monitor
@@ -21,9 +23,9 @@ from services.drift.verdicts.store import VerdictStore
 from shared.access.authenticator import Authenticator
 from shared.contracts.event_time import parse_event_time
 from shared.contracts.verdict import Verdict
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, NotFound
 from shared.http.host_check import AllowedHosts
-from shared.http.json_body import read_json
+from shared.http.json_body import described, read_json
 from shared.http.own_threads import OwnThreads
 from shared.http.responses import json_response
 
@@ -40,12 +42,22 @@ class Dependencies:
     monitor: Monitor
     verdicts: VerdictStore
     reports: Reports
+    summaries: DataSummaries
     registry: CollectorRegistry
     ready: Event
     started_at: datetime
     now: Callable[[], datetime]
     hosts: AllowedHosts
     authenticator: Authenticator
+
+
+class EvaluationRequest(BaseModel):
+    """`POST /models/{model}/evaluations`: a window, or nothing for the last complete one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 def make_routes(dependencies: Dependencies) -> APIRouter:
@@ -71,7 +83,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
             )
         )
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Metrics in Prometheus text format."""
         content = await observing.run(lambda: generate_latest(dependencies.registry))
@@ -87,14 +99,14 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
         found = ",".join(dependencies.verdicts.latest_as_json(model, int(limit)))
         return Response(f'{{"verdicts":[{found}]}}', media_type="application/json")
 
-    @routes.get("/verdicts/{verdict_id}")
+    @routes.get("/verdicts/{verdict_id}", responses={200: {"model": Verdict}})
     def verdict(verdict_id: str) -> Response:
         """One verdict."""
         return json_response(dependencies.verdicts.get(verdict_id).model_dump(mode="json"))
 
-    @routes.get("/reports/{verdict_id}")
+    @routes.get("/reports/{verdict_id}", response_class=HTMLResponse)
     def report(verdict_id: str) -> Response:
-        """The report as a web page, rendered on the first request."""
+        """The report as a web page, rendered on the first request; 503 while its library loads for longer than five seconds."""
         return HTMLResponse(dependencies.reports.read(verdict_id, "html"))
 
     @routes.get("/reports/{verdict_id}/report.json")
@@ -102,7 +114,19 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
         """The report's numbers."""
         return Response(dependencies.reports.read(verdict_id, "json"), media_type="application/json")
 
-    @routes.post("/models/{model}/evaluations")
+    @routes.get("/models/{model}/data-summary")
+    def data_summary(model: str) -> Response:
+        """Columns and findings of the newest logged rows. It is made in the background: poll while `is_making` is true."""
+        if model not in dependencies.monitor.references.models():
+            raise NotFound(f"there is no model {model}", hint="GET /status lists the models")
+        return json_response(dependencies.summaries.read(model))
+
+    @routes.post(
+        "/models/{model}/evaluations",
+        status_code=201,
+        responses={200: {"model": Verdict}, 201: {"model": Verdict}},
+        openapi_extra=described(EvaluationRequest),
+    )
     async def evaluate(model: str, request: Request) -> Response:
         """Evaluate a window now: `start` and `end`, or the last complete one."""
         start, end = _window(await _body(request), dependencies.now())

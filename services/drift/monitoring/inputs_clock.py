@@ -13,10 +13,13 @@ from services.drift.monitoring.references import References
 from services.drift.monitoring.schedule import Schedule
 from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.outcome_readiness import Watermarks, progress
-from services.drift.verdicts.store import Generation, VerdictStore
+from services.drift.verdicts.positions import Generation
+from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
 
+# The watermark comes from statistics of files, which may be cut to milliseconds.
+_STATISTICS_SLACK = timedelta(seconds=1)
 # Receives a new verdict, and the delay of outcomes that it waited for.
 Judged = Callable[[Verdict, timedelta | None], None]
 
@@ -61,7 +64,7 @@ class InputsClock:
         """Judge at most `limit` windows that have closed."""
         count = 0
         next_end: datetime | None = None
-        generations = self.verdicts.generations(model)
+        generations = self._generations(model, watermarks.predictions)
         for seen, newer in zip_longest(generations, generations[1:]):
             replaced = newer.first if newer else None
             if replaced is not None and seen.inputs_until >= replaced:
@@ -73,6 +76,22 @@ class InputsClock:
                     break
                 count += self._judge_or_skip(cursor, span, watermarks, judged)
         return ClockProgress(count, next_end, next_end)
+
+    def _generations(self, model: str, watermark: datetime | None) -> list[Generation]:
+        """The generations seen. If a person has set the watermark back, the newest one goes on from there.
+
+        Its windows up to the watermark that have a verdict are not judged again.
+        """
+        found = self.verdicts.generations(model)
+        if not found or watermark is None or found[-1].inputs_until <= watermark + _STATISTICS_SLACK:
+            return found
+        newest = found[-1]
+        seen = self.lake_reader.generations(model, newest.generation - 1)
+        first = next((one.first for one in seen if one.generation == newest.generation), None)
+        if first is None or first > watermark:
+            return found
+        self.verdicts.go_back(model, newest.generation, first, watermark)
+        return self.verdicts.generations(model)
 
     def _cursor(self, model: str, seen: Generation, replaced: datetime | None) -> _Cursor:
         loop = self.references.get(model, seen.version).loop

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -14,16 +14,18 @@ import pyarrow.compute as pc
 
 from services.drift.evaluation.columns import Rows, answer_columns, rows_from_table
 from services.drift.outcome_readiness import Watermarks
-from services.drift.verdicts.store import Generation
+from services.drift.verdicts.positions import Generation
 from services.drift.windows import Span
-from shared.contracts.lake_schema import FEATURE_PREFIX, feature_column
+from shared.contracts.lake_schema import FEATURE_PREFIX
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.prediction_id import GROUP_LENGTH
+from shared.contracts.slices.condition import features_of
+from shared.contracts.slices.slice_spec import Slice
 from shared.models.answers import outcome_source
 from shared.stores.added_outcomes import outcome_ids_since
+from shared.stores.contradictions import count_senders
 from shared.stores.lake import Lake
 
-OutcomeFault = Literal["early", "contradicting"]
 Read = Literal["all", "inputs", "performance"]
 # One text per row.
 Groups = npt.NDArray[np.str_]
@@ -48,8 +50,17 @@ class LakeReader(Protocol):
         """Event times (µs since 1970) of a generation's rows from `since` on, ascending."""
         ...
 
-    def rows(self, model: str, loop: LoopSpec, span: Span, generation: int, read: Read = "all") -> Rows:
-        """A generation's rows of a window, or the part of them that one clock judges."""
+    def rows(
+        self,
+        model: str,
+        loop: LoopSpec,
+        span: Span,
+        generation: int,
+        read: Read = "all",
+        slices: Sequence[Slice] = (),
+    ) -> Rows:
+        """A generation's rows of a window, or the part of them that one clock judges. Where outcomes are read, the rows of
+        each of `slices` are marked."""
         ...
 
     def outcomes_version(self, model: str) -> int:
@@ -67,10 +78,9 @@ class LakeReader(Protocol):
 
 @dataclass(frozen=True)
 class DeltaLakeReader:
-    """Reads the lake, in the terms of window evaluation. `on_faults` receives a model, a fault of outcomes and their number."""
+    """Reads the lake, in the terms of window evaluation."""
 
     lake: Lake
-    on_faults: Callable[[str, OutcomeFault, int], None] = lambda *_: None
 
     def revision(self, model: str) -> Hashable:
         """Versions of the two tables."""
@@ -92,29 +102,48 @@ class DeltaLakeReader:
         times = self.lake.event_times(model, generation, since)
         return np.asarray(times.to_numpy().astype("datetime64[us]"), dtype=np.int64)
 
-    def rows(self, model: str, loop: LoopSpec, span: Span, generation: int, read: Read = "all") -> Rows:
+    def rows(
+        self,
+        model: str,
+        loop: LoopSpec,
+        span: Span,
+        generation: int,
+        read: Read = "all",
+        slices: Sequence[Slice] = (),
+    ) -> Rows:
         """As columns in time order; a feature the lake does not have yet is missing in every row. Outcomes are joined unless
         only inputs are read."""
-        features = (
-            [feature_column(feature.name) for feature in loop.features] if read != "performance" else []
-        )
-        columns = ["event_time", "generation", *answer_columns(loop), *features]
+        with_features = read != "performance"
+        slices = slices if read != "inputs" else ()
+        used = {name for one in slices for name in features_of(one.condition)}
+        if read != "inputs":
+            used.update(*(one.features(loop.features, loop.prediction) for one in loop.custom_metrics))
+        features = [feature for feature in loop.features if with_features or feature.name in used]
+        columns = ["event_time", "generation", *answer_columns(loop)]
         if read == "inputs":
-            rows = self.lake.read_predictions(model, span.start, span.end, columns)
+            rows = self.lake.read_predictions(model, span.start, span.end, columns, features=features)
         else:
             rows = self.lake.read_joined(
                 model,
                 span.start,
                 span.end,
                 columns=columns,
+                features=features,
                 with_faults=True,
                 source=outcome_source(loop.prediction),
+                excluded_senders=loop.excluded_senders,
             )
         rows = rows.filter(pc.field("generation") == generation)
-        if read != "inputs":
-            self.on_faults(model, "early", pc.sum(rows["is_early"]).as_py() or 0)
-            self.on_faults(model, "contradicting", pc.sum(rows["is_contradicted"]).as_py() or 0)
-        return rows_from_table(rows, loop, prefix=FEATURE_PREFIX, with_features=bool(features))
+        found = rows_from_table(rows, loop, prefix=FEATURE_PREFIX, with_features=with_features, slices=slices)
+        if read == "inputs":
+            return found
+        contradicted = rows["senders"].drop_null()
+        return replace(
+            found,
+            early_outcomes=int(pc.sum(rows["is_early"]).as_py() or 0),
+            contradicted_outcomes=len(contradicted),
+            contradicting=count_senders(contradicted.to_pylist()),
+        )
 
     def outcomes_version(self, model: str) -> int:
         """Of the Delta table."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from services.drift.metrics import ModelStateName, worst
+from services.drift.model_state import ModelStateName, worst
 from services.drift.monitoring.watermark_history import WatermarkHistory
 from shared.contracts.verdict import Verdict
 

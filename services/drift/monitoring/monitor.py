@@ -2,6 +2,7 @@
 
 inputs        when the window closes: features, predictions, data quality
 performance   when its outcomes are due: the loss
+errors        after performance: the losses of a window add to the evidence of those before it
 again         when outcomes that were late or corrected may change the verdict on performance
 
 The order for one window and clock; a crash can happen between any two steps:
@@ -22,15 +23,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Event, RLock
 
-from services.drift.evaluation.classify import Subject
-from services.drift.metrics import DriftMetrics, ModelStateName
+from services.drift.metrics import DriftMetrics
+from services.drift.model_state import ModelStateName, clock_of, is_newer
 from services.drift.monitoring.inputs_clock import ClockProgress, InputsClock
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.late_outcomes import LateOutcomes
 from services.drift.monitoring.model_status import ClockStatus, ModelState, ModelStatus, OutcomesStatus
 from services.drift.monitoring.performance_clock import PerformanceClock
-from services.drift.monitoring.references import References
-from services.drift.monitoring.schedule import Schedule
+from services.drift.monitoring.realised_errors import RealisedErrors
+from services.drift.monitoring.references import References, live_generation
+from services.drift.monitoring.requested_window import requested_subject
 from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.outcome_readiness import Watermarks, until
 from services.drift.verdicts.store import VerdictStore
@@ -65,6 +67,7 @@ class Monitor:
     def __post_init__(self) -> None:
         self.inputs = InputsClock(self.references, self.lake_reader, self.evaluation, self.verdicts)
         self.performance = PerformanceClock(self.references, self.evaluation, self.verdicts)
+        self.errors = RealisedErrors(self.references, self.lake_reader, self.evaluation, self.verdicts)
         self.late_outcomes = LateOutcomes(self.lake_reader, self.evaluation, self.verdicts)
 
     def run(self, stop: Event) -> None:
@@ -79,16 +82,16 @@ class Monitor:
             models = self.references.models()
         except HomeostatError as error:
             _log.warning("model_list_unavailable", error=str(error))
-            return 0
+            models = []
         except Exception as error:  # none may end the thread
             log_unknown_error(_log, error)
-            return 0
+            models = []
         return sum(self._poll_model(model) for model in models)
 
     def statuses(self) -> list[ModelStatus]:
         """The models' statuses, by name."""
         with self._lock:
-            return [self._states[model].status for model in sorted(self._states)]
+            return [state.status for _, state in sorted(self._states.items())]
 
     def evaluate_now(
         self, model: str, start: datetime | None = None, end: datetime | None = None
@@ -102,19 +105,9 @@ class Monitor:
             raise NotFound(f"there is no model {model}", hint="GET /status lists the models")
         with self.evaluation.lock:
             watermarks = self._record_generations(model)
-            generations = self.verdicts.generations(model)
-            if not generations or watermarks.predictions is None:
-                raise NotFound(
-                    f"model {model} has no predictions yet", hint="send a prediction request first"
-                )
-            if start is not None and end is not None:
-                span = Span(start, end)
-            else:
-                newest = generations[-1]
-                window = self.references.get(model, newest.version).loop.drift.window
-                span = Schedule(self.lake_reader, model, newest, window).last_complete(watermarks.predictions)
-            serving = [seen for seen in generations if seen.first < span.end] or generations[:1]
-            subject = Subject(model, serving[-1].version, serving[-1].generation, "request", span)
+            subject = requested_subject(
+                self.references, self.lake_reader, self.verdicts, model, watermarks, start, end
+            )
             return self.evaluation.evaluate(subject)
 
     # One poll of a model
@@ -146,7 +139,7 @@ class Monitor:
 
     def _load_new_release(self, model: str, state: ModelState) -> str:
         """Fetch and verify a new release before its first window is full, so that a problem shows early; returns its text."""
-        release = self.references.latest_release(model)
+        release = self.references.live_release(model)
         if release is None or release.generation == state.status.generation:
             return ""
         try:
@@ -192,7 +185,8 @@ class Monitor:
         more = self.late_outcomes.review(
             model, watermarks.predictions, lambda verdict: self._show_last(model, verdict.detector)
         )
-        behind = max(inputs.judged, performance.judged) >= WINDOWS_PER_POLL
+        added = self.errors.add_up(model, WINDOWS_PER_POLL)
+        behind = max(inputs.judged, performance.judged, added) >= WINDOWS_PER_POLL
         state.revision, state.busy = revision, behind or more
         self.metrics.progress(model, watermarks)
         self._update(
@@ -246,8 +240,14 @@ class Monitor:
         self.metrics.detector_state(model, "performance", state)
 
     def _alarm(self, model: str) -> Verdict | None:
-        last, inputs = self.verdicts.last_of(model, "stream"), self.verdicts.last_of(model, "inputs")
-        return None if last is None or (inputs and inputs.window_end >= last.window_end) else last
+        """The last alarm of the generation that answers, if it is newer than the last verdict of its clock."""
+        known = self.verdicts.generations(model)
+        if not known:
+            return None
+        last = {clock: self.verdicts.last_of(model, clock) for clock in SCHEDULED}
+        since = min((found.window_start for found in last.values() if found), default=known[-1].first)
+        alarms = self.verdicts.stream_verdicts(model, known[-1].generation, since)
+        return next((alarm for alarm in alarms if is_newer(alarm, last[clock_of(alarm)])), None)
 
     def _next_window_start(self, model: str, generation: int) -> datetime | None:
         """Where the generation's next window starts; None before its first row."""
@@ -260,7 +260,11 @@ class Monitor:
         for seen in self.lake_reader.generations(model, state.generation_known):
             if seen.first > self.now():
                 break  # only rows from the future so far; a later poll may find others
-            self.verdicts.put_generation(model, seen)
+            live = live_generation(self.references, model, seen.generation)
+            if live == seen.generation:
+                self.verdicts.put_generation(model, seen)
+            elif all(known.generation != live for known in self.verdicts.generations(model)):
+                continue  # rows of a canary came before the first ones of the live generation
             state.generation_known = max(state.generation_known, seen.generation)
         return watermarks
 

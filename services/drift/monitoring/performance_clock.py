@@ -15,7 +15,8 @@ from services.drift.monitoring.inputs_clock import ClockProgress, Judged
 from services.drift.monitoring.references import References
 from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.outcome_readiness import Watermarks, is_overdue, progress
-from services.drift.verdicts.store import Generation, VerdictStore
+from services.drift.verdicts.positions import Generation
+from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 
 

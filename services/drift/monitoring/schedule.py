@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.drift.monitoring.lake_reader import LakeReader
-from services.drift.verdicts.store import Generation
+from services.drift.verdicts.positions import Generation
 from services.drift.windows import (
     Span,
     last_complete,

@@ -10,18 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import RLock
 
 from services.drift.evaluation.classify import Subject, classify, is_changed
+from services.drift.evaluation.columns import Rows
 from services.drift.evaluation.evaluator import Evaluator
+from services.drift.evaluation.reference_profile import Reference
 from services.drift.metrics import DriftMetrics
+from services.drift.monitoring.inferred_faults import REPAIRABLE, InferredFaults
 from services.drift.monitoring.lake_reader import LakeReader, Read
+from services.drift.monitoring.outcome_faults import OutcomeFaults
 from services.drift.monitoring.references import References
 from services.drift.outcome_readiness import open_until
-from services.drift.verdicts.store import OutcomesRead, VerdictStore
+from services.drift.verdicts.positions import OutcomesRead
+from services.drift.verdicts.store import VerdictStore
+from services.drift.verdicts.stream_evidence import faults_of
 from services.drift.windows import Span
-from shared.contracts.verdict import SCHEDULED, Verdict
+from shared.contracts.verdict import Verdict
 from shared.errors import Conflict, NotFound
 from shared.observability.logs import get_logger
 
@@ -43,6 +49,9 @@ class WindowEvaluation:
     on_evaluation: Callable[[Verdict], None] = lambda _: None
     lock: RLock = field(default_factory=RLock)
 
+    def __post_init__(self) -> None:
+        self._faults = OutcomeFaults(self.metrics.outcome_faults, self.metrics.senders.add)
+
     def evaluate(self, subject: Subject, inputs: Verdict | None = None) -> tuple[Verdict, bool]:
         """The verdict on a window, and whether it is new. Raises Conflict, see `Monitor.evaluate_now`.
 
@@ -53,9 +62,9 @@ class WindowEvaluation:
             if existing is not None:
                 # Stored before a crash, or the same window in another generation: one cause, one verdict.
                 return existing, False
-            verdict, outcomes = self._judge(subject, inputs)
+            verdict, outcomes = self._judge(subject, inputs, again=False)
             self.verdicts.put(verdict, outcomes)
-        self._announce(verdict)
+        self.announce(verdict)
         return verdict, True
 
     def review(self, verdict: Verdict) -> Verdict | None:
@@ -68,7 +77,7 @@ class WindowEvaluation:
             Span(verdict.window_start, verdict.window_end),
         )
         with self.lock:
-            again, outcomes = self._judge(subject, self._inputs_of(subject))
+            again, outcomes = self._judge(subject, self._inputs_of(subject), again=True)
             assert outcomes is not None
             if not is_changed(verdict, again):
                 self.verdicts.set_outcomes_version(verdict.verdict_id, outcomes.version)
@@ -76,10 +85,12 @@ class WindowEvaluation:
             revised = again.model_copy(update={"revision": verdict.revision + 1})
             self.verdicts.revise(revised, outcomes.version)
         self.metrics.revised(revised)
-        self._announce(revised)
+        self.announce(revised)
         return revised
 
-    def _judge(self, subject: Subject, inputs: Verdict | None) -> tuple[Verdict, OutcomesRead | None]:
+    def _judge(
+        self, subject: Subject, inputs: Verdict | None, *, again: bool
+    ) -> tuple[Verdict, OutcomesRead | None]:
         """The verdict, and what it knows of outcomes where later ones may change it."""
         started = time.perf_counter()
         reference = self.references.get(subject.model, subject.version)
@@ -96,12 +107,34 @@ class WindowEvaluation:
             if subject.reads_inputs
             else "performance"
         )
-        rows = self.lake_reader.rows(subject.model, reference.loop, subject.span, subject.generation, read)
+        rows = self.lake_reader.rows(
+            subject.model, reference.loop, subject.span, subject.generation, read, reference.slices
+        )
+        if subject.detector == "performance":
+            self._faults.seen(subject.model, subject.verdict_id, rows, again=again)
+        if subject.reads_inputs:
+            inputs = self._known_fault(subject, rows, reference)
         verdict = classify(subject, self.evaluator.evaluate(subject, rows, reference), self.now(), inputs)
         self.metrics.evaluation_seconds.labels(subject.model).observe(time.perf_counter() - started)
         return verdict, outcomes
 
-    def _announce(self, verdict: Verdict) -> None:
+    def _known_fault(self, subject: Subject, rows: Rows, reference: Reference) -> Verdict | None:
+        """The verdict of an alarm that has found faulty data in these rows, which a window's own checks do not recognise.
+
+        After an alarm its columns are not watched for a window: then the rows themselves say whether the fault lasts.
+        """
+        span, faults = subject.span, InferredFaults(self.evaluator)
+        # Rows may be dated to the year 1.
+        since = span.start - min(span.length, span.start - datetime.min.replace(tzinfo=UTC))
+        for alarm in self.verdicts.stream_verdicts(subject.model, subject.generation, since):
+            if alarm.window_start >= span.end or not set(faults_of(alarm)) & set(REPAIRABLE):
+                continue
+            if alarm.window_end > span.start or faults.lasts(alarm, subject, rows, reference):
+                return alarm
+        return None
+
+    def announce(self, verdict: Verdict) -> None:
+        """Show and publish a stored verdict."""
         self.metrics.reached(verdict)
         self.notify_publisher()
         _log.info(
@@ -116,7 +149,7 @@ class WindowEvaluation:
             rows=verdict.rows,
             outcomes=verdict.outcomes,
         )
-        if verdict.detector in SCHEDULED:
+        if verdict.detector != "request":
             self.on_evaluation(verdict)
 
     def _inputs_of(self, subject: Subject) -> Verdict | None:

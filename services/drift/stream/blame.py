@@ -164,10 +164,8 @@ def _faults(profile: StreamProfile, evidence: TileEvidence, free: Flags) -> Iter
     numeric, broken = profile.cusums.scores.columns, evidence.broken
     swaps = evidence.swaps
     for row in np.flatnonzero((swaps.max(axis=1, initial=0.0) >= limit) & free[numeric]):
-        partner = int(swaps[row].argmax())
-        yield blame(
-            numeric[row], "swapped", float(swaps[row, partner]), int(broken.swaps_start[row, partner])
-        )
+        slot = int(swaps[row].argmax())
+        yield blame(numeric[row], "swapped", float(swaps[row, slot]), int(broken.swaps_start[row, slot]))
     for row in np.flatnonzero((evidence.units >= limit) & free[numeric]):
         unit = int(broken.units[row].argmax())
         yield blame(numeric[row], "units", float(evidence.units[row]), int(broken.units_start[row, unit]))

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from services.drift.stream.alarm import Alarm
-from services.drift.stream.blame import TileEvidence, drift_alarms, fault_alarms
+from services.drift.stream.alarm import Alarm, Blame
+from services.drift.stream.blame import KINDS_OF_BURST, TileEvidence, drift_alarms, fault_alarms
 from services.drift.stream.stream_profile import StreamProfile
 from services.drift.stream.tiles import Tile
 from shared.contracts.event_time import INSTANT
@@ -43,14 +43,17 @@ class StreamDetector:
         self._held = np.zeros(len(profile.layout.columns) + 1, np.int64)
         self._evidence: TileEvidence | None = None
 
-    def step(self, tile: Tile) -> tuple[Alarm, ...]:
-        """Add a tile; the alarms it raises, data faults first. A column that alarmed is held for a window, then starts anew."""
+    def step(self, tile: Tile, tolerates: Callable[[Blame], bool] = lambda _: False) -> tuple[Alarm, ...]:
+        """Add a tile; the alarms it raises, data faults first. A column that alarmed is held for a window, then starts anew.
+
+        `tolerates`: whether a column's fault is none to the user. It holds nothing: a fault beyond the tolerance may follow.
+        """
         if tile.rows == 0:
             return ()
         profile = self.profile
         evidence = self._evidence = self._count(tile)
         free = self._held <= tile.start
-        faults = fault_alarms(profile, evidence, free[:-1], tile.end)
+        faults = self._beyond_tolerance(fault_alarms(profile, evidence, free[:-1], tile.end), tolerates)
         faulty = np.zeros(len(profile.layout.columns), bool)
         for alarm in faults:
             self._hold(alarm, faulty, tile)
@@ -130,6 +133,24 @@ class StreamDetector:
             self._bursts.start,
             self._broken,
         )
+
+    def _beyond_tolerance(
+        self, alarms: tuple[Alarm, ...], tolerates: Callable[[Blame], bool]
+    ) -> tuple[Alarm, ...]:
+        """Without tolerated blames, whose count starts anew, so that they do not hide what comes later in their share."""
+        places, kept = self.profile.layout.names(), []
+        for alarm in alarms:
+            blamed = []
+            for blame in alarm.blamed:
+                if not tolerates(blame):
+                    blamed.append(blame)
+                elif alarm.method in KINDS_OF_BURST:
+                    kind = KINDS_OF_BURST.index(alarm.method)
+                    self._bursts.hits[places[blame.column], kind] = 0.0
+                    self._bursts.rows[places[blame.column], kind] = 0.0
+            if blamed:
+                kept.append(replace(alarm, blamed=tuple(blamed)))
+        return tuple(kept)
 
     def _hold(self, alarm: Alarm, faulty: npt.NDArray[np.bool_], tile: Tile) -> None:
         places = self.profile.layout.names()

@@ -6,7 +6,10 @@ start, so an alarm at M >= A has a mean time between false alarms of at least A 
 losses depend on each other. A weighted mean over several b keeps that. For errors (0 or 1), b = (r - 1)/(1 - m) makes the factor
 the likelihood ratio of an error rate of r m against m.
 
-m is the upper confidence limit of the reference's mean loss (Clopper, Pearson 1934), as the true one is not known.
+m is the upper confidence limit of the reference's mean loss (Clopper, Pearson 1934), as the true one is not known. Losses close
+in time are correlated, so that a mean that was estimated from few of them is exceeded for a while without a change: each factor
+is raised to 1/D, with D the long-run variance of the mean over that of independent losses, as in the other detectors. By Jensen's
+inequality the power of a factor has an expectation of at most 1, too.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from scipy import stats
 from services.drift.stream.statistics.scores import Floats
 
 # Ratios of the loss to m that the bets are tuned for, and their weights.
-RATIOS = np.array([1.2, 1.5, 2.0, 4.0])
-WEIGHTS = np.array([0.1, 0.2, 0.6, 0.1])
+RATIOS = np.array([1.03, 1.1, 1.2, 1.5, 2.0, 4.0])
+WEIGHTS = np.array([0.05, 0.05, 0.1, 0.2, 0.5, 0.1])
 CONFIDENCE = 0.95
 # Rows whose products are taken at once: none of them overflows.
 BLOCK = 64
@@ -29,16 +32,18 @@ BLOCK = 64
 
 @dataclass(frozen=True)
 class ErrorAlarm:
-    """Raised by row number `row`; `onset`: number of the first row of the change, estimated. Rows count from 0."""
+    """Raised by row number `row`; `onset`: number of the first row of the change, estimated. Rows count from 0. `evidence` and
+    `threshold` in nats."""
 
     row: int
     onset: int
     evidence: float
+    threshold: float
 
 
 @dataclass(eq=False)
 class ErrorDetector:
-    """Takes losses in [0, 1] in the order in which their outcomes arrived. `null`: m; `rows_between_alarms`: A.
+    """Takes losses in [0, 1] in order. `null`: m; `rows_between_alarms`: A; `dependence`: D, at least 1.
 
     >>> losses = np.random.default_rng(7).random(3_000) < np.repeat([0.1, 0.2], [2_000, 1_000])
     >>> alarm = ErrorDetector(null=0.1, rows_between_alarms=1e6).add(losses.astype(float))
@@ -48,6 +53,7 @@ class ErrorDetector:
 
     null: float
     rows_between_alarms: float
+    dependence: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.null < 1:
@@ -69,6 +75,27 @@ class ErrorDetector:
                 return alarm
         return None
 
+    @property
+    def threshold(self) -> float:
+        """Logarithm of A."""
+        return float(np.log(self.rows_between_alarms))
+
+    @property
+    def evidence(self) -> float:
+        """Logarithm of the weighted sum, relative to the threshold; 0 without any."""
+        total = float(self._sums @ WEIGHTS)
+        return max(0.0, float(np.log(total))) / self.threshold if total > 0 else 0.0
+
+    @property
+    def rows(self) -> int:
+        """Losses taken so far."""
+        return self._rows
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Number of the first row of the change, estimated, for each bet."""
+        return self._starts
+
     def state(self) -> dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]]:
         """Everything that `restore` needs."""
         return {
@@ -84,7 +111,7 @@ class ErrorDetector:
         self._starts, self._rows = state["starts"].astype(np.int64), int(state["rows"][0])
 
     def _block(self, losses: Floats) -> ErrorAlarm | None:
-        factors = 1 + self._bets * (losses[:, None] - self.null)
+        factors = (1 + self._bets * (losses[:, None] - self.null)) ** (1 / self.dependence)
         products = np.cumprod(factors, axis=0)
         # M_n = P_n (M_0 + 1/P_0 + ... + 1/P_(n-1)), with P_0 = 1.
         starts = np.cumsum(np.vstack([np.ones(RATIOS.size), 1 / products[:-1]]), axis=0)
@@ -98,7 +125,9 @@ class ErrorDetector:
             self._sums = sums[-1]
             return None
         best = int((self._cusums + np.log(WEIGHTS)).argmax())
-        alarm = ErrorAlarm(self._rows - 1, int(self._starts[best]), float(np.log(total[end - 1])))
+        alarm = ErrorAlarm(
+            self._rows - 1, int(self._starts[best]), float(np.log(total[end - 1])), self.threshold
+        )
         self._sums = np.zeros(RATIOS.size)
         self._cusums = np.zeros(RATIOS.size)
         self._starts[:] = self._rows

@@ -15,7 +15,7 @@ from services.drift.evaluation.columns import Column, Rows, columns_of, predicti
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.stream.cells.category_cells import CategoryCells, category_cells
 from services.drift.stream.cells.number_cells import Floats, NumberCells, number_cells
-from services.drift.stream.tiles import CELLS, INVALID, Counts, Tile
+from services.drift.stream.tiles import CELLS, INVALID, MISSING, Counts, Tile
 from shared.contracts.lake_schema import FEATURE_PREFIX, LABEL, SCORE, SCORES, TIMESTAMP
 from shared.models.answers import read_scores
 
@@ -100,19 +100,22 @@ class TileLayout:
     def count_batch(self, batch: pa.RecordBatch, prefix: str = FEATURE_PREFIX) -> Tile:
         """The tile of a batch of the predictions topic, all rows of this model's version.
 
-        A column that the batch lacks, or whose type cannot be read as the feature's, counts as `INVALID` in every row.
+        A column whose type cannot be read as the feature's counts as `INVALID` in every row. One that the batch lacks counts as
+        `MISSING`: a batch has no column for a feature that is null in all of its rows.
         """
         times = pc.cast(batch["event_time"], TIMESTAMP).to_numpy().astype("datetime64[us]").astype(np.int64)
         counts = np.zeros((len(self.columns), CELLS), np.int32)
         answers = dict(self._answers(batch))
         for place, column in enumerate(self.columns):
+            name = column.name if column.source is None else prefix + column.feature
+            if name not in (answers if column.source is None else batch.schema.names):
+                counts[place, MISSING] = len(times)
+                continue
             try:
                 values = (
-                    answers[column.name]
-                    if column.source is None
-                    else _values(batch[prefix + column.feature], column.source, times)
+                    answers[name] if column.source is None else _values(batch[name], column.source, times)
                 )
-            except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 counts[place, INVALID] = len(times)
                 continue
             counts[place] = column.cells.count(values)

@@ -85,7 +85,7 @@ class StreamProfile:
         hits, seen = burst_counts(counts)
         bursts = BurstDetectors(hits, seen, burst_variance(layout, series))
         broken = broken_values(layout, scores, np.maximum(1.0, serial.dependence.variance[:, 0]))
-        found = count_statistics(layout, drawn, categories, many)
+        found = count_statistics(layout, drawn, categories, many, broken)
         limits = thresholds(found, tile_rate(false_alarms_per_30_days, tile))
         return cls(
             layout,
@@ -151,7 +151,7 @@ def tile_length(reference: Reference, window: timedelta) -> timedelta:
 
 
 def count_statistics(
-    layout: TileLayout, drawn: Surrogate, categories: CategoryCusums, many: SumCusum
+    layout: TileLayout, drawn: Surrogate, categories: CategoryCusums, many: SumCusum, broken: BrokenValues
 ) -> Statistics:
     """Effective number of statistics of each kind that share the budget."""
     is_feature = np.array([column.signal == "feature" for column in layout.columns], bool)
@@ -159,7 +159,7 @@ def count_statistics(
     found = effective_statistics(drawn, many, is_feature[numeric])
     each = effective_categories(categories, drawn.serial.tile_rows)
     own = is_feature[categories.columns]
-    pairs = numeric.size * (numeric.size - 1) // 2
+    pairs = int((broken.partners >= 0).sum()) // 2
     faults = len(layout.columns) * len(BURSTS) + 2 * numeric.size + pairs
     return Statistics(
         found.feature + float(each[own].sum()),

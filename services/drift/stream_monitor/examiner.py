@@ -20,8 +20,9 @@ from shared.errors import HomeostatError
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
-# Between two looks at the lake.
+# Between two looks at the lake for a suspicion: doubled after each, as rows come within a second or two, or not for long.
 RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 30.0
 # Attempts that may fail with an unknown error, which time does not cure.
 ATTEMPTS = 5
 
@@ -49,24 +50,36 @@ class Examiner:
         self._notify_publisher = notify_publisher
         self._on_verdict = on_verdict
         self._problem = ""
+        self._clock = clock
         self._failures: dict[str, int] = {}
+        # Time of the next look, and the pause before it.
+        self._waiting: dict[str, tuple[float, float]] = {}
 
     def run(self, stop: Event) -> None:
         """Examine until `stop` is set; sleeps while nothing is pending."""
         while not stop.is_set():
             self._pending.added.clear()
             if self.step():
-                stop.wait(RETRY_SECONDS)
+                self._pending.added.wait(self._pause())
             else:
                 self._pending.added.wait()
 
     def step(self) -> int:
-        """Examine every pending suspicion once; how many are left."""
+        """Examine every pending suspicion whose pause is over once; how many are left."""
         for suspicion in self._pending.all():
-            self._examine(suspicion)
-        left = len(self._pending.all())
-        self._metrics.pending.set(left)
-        return left
+            key = suspicion.subject.verdict_id
+            due, pause = self._waiting.get(key, (self._clock(), RETRY_SECONDS))
+            if self._clock() >= due:
+                self._waiting[key] = (self._clock() + pause, min(2 * pause, LONGEST_RETRY_SECONDS))
+                self._examine(suspicion)
+        left = {suspicion.subject.verdict_id for suspicion in self._pending.all()}
+        self._waiting = {key: when for key, when in self._waiting.items() if key in left}
+        self._metrics.pending.set(len(left))
+        return len(left)
+
+    def _pause(self) -> float:
+        """Seconds until the next suspicion is due."""
+        return max(0.0, min((due for due, _ in self._waiting.values()), default=0.0) - self._clock())
 
     def _examine(self, suspicion: Suspicion) -> None:
         verdict_id = suspicion.subject.verdict_id

@@ -23,22 +23,19 @@ from services.drift.stream.tiles import CELLS, VALUE_CELLS, Tile
 from services.drift.stream_monitor.suspicion import Suspicion
 from services.drift.stream_monitor.tile_clock import TileClock
 from shared.contracts.event_time import INSTANT, to_micros
+from shared.stores.stream_time import AHEAD, StreamTime, mark_rows, of_array, to_array
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 # Tiles whose number of rows is remembered, to count the rows since an onset.
 REMEMBERED_TILES = 4096
 # Tiles whose missing, infinite and out-of-range values are remembered, to compare their share with the tolerances of loop.yaml.
 SPECIAL_TILES = 64
-# Faults that are inferred from how values are distributed. Rows that come in groups, such as the flights of an hour, look like
-# them: as a
-# data fault they would take good rows out of training. A category that the reference lacks is drift in a window, too.
-ESTIMATED_FAULTS = ("units", "swapped", "frozen", "new_category", "out_of_range")
 _CELLS: Mapping[str, tuple[int, ...]] = dict(BURSTS)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Numbers of rows and tiles since the last report; of `late` rows, those `left_out` count nowhere."""
+    """Numbers of rows and tiles since the last report; `late` rows, and rows `left_out` because they are from another time."""
 
     rows: int = 0
     tiles: int = 0
@@ -55,6 +52,7 @@ class GenerationStream:
     generation: int
     profile: StreamProfile
     newest_tile: Tile | None = None
+    time: StreamTime = field(default_factory=StreamTime)
     _progress: Progress = field(default_factory=Progress)
     clock: TileClock[Tile] = field(init=False)
     detector: StreamDetector = field(init=False)
@@ -72,10 +70,14 @@ class GenerationStream:
     def add(self, batch: pa.RecordBatch) -> list[Suspicion]:
         """Add rows of the predictions topic, all of this generation. A batch that cannot be counted raises and changes nothing.
 
-        1. count the rows of each tile   2. add them   3. a step of the detector for each tile that is complete
+        1. leave out rows far ahead of the stream   2. count the rows of each tile   3. add them
+        4. a step of the detector for each tile that is complete
         """
+        rows = batch.num_rows
+        batch, time = self._in_stream(batch)
         parts = self.clock.split(*(_micros(batch[name]) for name in ("event_time", "answered_at")))
         counted = [self.profile.layout.count_batch(_rows(batch, part.rows)) for part in parts]
+        self.time = time
         before = self.clock.late, self.clock.too_late_rows
         found, tiles = [], 0
         for part, counts in zip(parts, counted, strict=True):
@@ -85,41 +87,35 @@ class GenerationStream:
                 self._tiles.append((tile.start, tile.rows))
                 self.newest_tile = tile
                 self._special.append((tile.start, tile.rows, tile.counts[:, VALUE_CELLS:].copy()))
-                alarms = self._beyond_tolerance(self.detector.step(tile))
+                alarms = self.detector.step(tile, self._tolerates)
                 if alarms:
                     found.append(self._suspicion(alarms))
         late, left_out = self.clock.late - before[0], self.clock.too_late_rows - before[1]
+        left_out += rows - batch.num_rows
         done = self._progress
         self._progress = Progress(
-            done.rows + batch.num_rows - left_out,
+            done.rows + rows - left_out,
             done.tiles + tiles,
             done.late + late,
             done.left_out + left_out,
         )
         return found
 
+    def _in_stream(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, StreamTime]:
+        """The rows that are not far ahead, and the stream's time after them; see shared/stores/stream_time.py."""
+        times, answered = (_micros(batch[name]) for name in ("event_time", "answered_at"))
+        bound = self.profile.layout.reference.loop.event_time.bound // INSTANT
+        marks, time = mark_rows(self.time, np.minimum(times, answered), answered, bound)
+        ahead = marks == AHEAD
+        return (batch.filter(pa.array(~ahead)) if ahead.any() else batch), time
+
     def take_progress(self) -> Progress:
         """Progress since the last call."""
         progress, self._progress = self._progress, Progress()
         return progress
 
-    def _beyond_tolerance(self, alarms: tuple[Alarm, ...]) -> tuple[Alarm, ...]:
-        """Without faults that loop.yaml tolerates. What only looks like a fault is drift, which must be confirmed."""
-        kept = []
-        for alarm in alarms:
-            blamed = tuple(blame for blame in alarm.blamed if self._exceeds(blame))
-            if alarm.signal != "data":
-                kept.append(alarm)
-            elif blamed and alarm.method in ESTIMATED_FAULTS:
-                layout = self.profile.layout
-                signal = layout.columns[layout.names()[blamed[0].column]].signal
-                kept.append(replace(alarm, signal=signal, state="drift", blamed=blamed))
-            elif blamed:
-                kept.append(replace(alarm, blamed=blamed))
-        return tuple(kept)
-
-    def _exceeds(self, blame: Blame) -> bool:
-        """Whether the share of such values since the onset is above that of the reference by more than the tolerance."""
+    def _tolerates(self, blame: Blame) -> bool:
+        """Whether the share of such values since the onset is within the tolerance of loop.yaml."""
         drift = self.profile.layout.reference.loop.drift
         tolerances = {
             "missing": drift.missing_increase,
@@ -127,7 +123,7 @@ class GenerationStream:
             "out_of_range": drift.out_of_range,
         }
         if blame.method not in tolerances:
-            return True
+            return False
         place, cells = self.profile.layout.names()[blame.column], list(_CELLS[blame.method])
         start, newest = to_micros(blame.onset), self._special[-1]
         since = [tile for tile in self._special if tile[0] >= start] or [newest]
@@ -135,7 +131,7 @@ class GenerationStream:
         hits = sum(int(counts[place, special].sum()) for _, _, counts in since)
         before = self.profile.reference[place]
         usual = float(before[cells].sum()) / max(1, int(before.sum()))
-        return hits / sum(rows for _, rows, _ in since) > usual + tolerances[blame.method]
+        return hits / sum(rows for _, rows, _ in since) <= usual + tolerances[blame.method]
 
     def _suspicion(self, alarms: tuple[Alarm, ...]) -> Suspicion:
         bare = Suspicion(self.model, self.version, self.generation, alarms, 0, self.profile.hold)
@@ -152,6 +148,7 @@ class GenerationStream:
         below = -1 if clock.closed_below is None else clock.closed_below
         return {
             "clock": np.array([clock.length, below, clock.newest, clock.late, clock.too_late_rows], np.int64),
+            "time": to_array(self.time),
             "open": np.array(
                 [
                     (number, tile.start, tile.end, tile.rows)
@@ -182,8 +179,11 @@ class GenerationStream:
                 (int(start), int(rows), counts)
                 for (start, rows), counts in zip(state["special_tiles"], state["special"], strict=True)
             ]
+            time = of_array(state["time"]) if "time" in state else None
         except KeyError as error:
             raise ValueError(f"array {error} is missing") from error
+        # A snapshot from before there was such an array: the newest time is known, and the stream may be live.
+        self.time = time if time is not None else StreamTime(newest if below >= 0 else None)
         self.detector = detector
         self._tiles.extend(tiles)
         self._special.extend(special)

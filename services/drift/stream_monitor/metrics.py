@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 RESULTS: Final = (
-    "counted", "repeated", "flawed", "unknown_model", "unknown_release", "no_reference", "too_many_generations",
+    "counted", "repeated", "flawed", "unknown_model", "unknown_release", "no_reference", "canary", "too_many_generations",
     "oversize", "unauthenticated", "headers", "undecodable", "failed",
 )  # fmt: skip
 SIGNALS: Final = ("feature", "prediction", "data")
@@ -22,7 +22,7 @@ class StreamMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._records = Counter(
             "homeostat_drift_stream_records_total",
-            "Records of the predictions topic, by what became of them; only `counted` ones change the detectors.",
+            "Records of the predictions topic, by result; only `counted` ones reach the detectors.",
             ("result",),
             registry=registry,
         )
@@ -48,13 +48,13 @@ class StreamMetrics:
         )
         self._evidence = Gauge(
             "homeostat_drift_stream_evidence_ratio",
-            "Evidence of drift after the last tile, of the column with most, relative to its threshold: an alarm is raised at 1.",
+            "Evidence of drift after the last tile, relative to its threshold (1: alarm): the highest of all columns.",
             ("model", "signal"),
             registry=registry,
         )
         self._data = Gauge(
             "homeostat_drift_stream_faulty_values_ratio",
-            "Share of missing, infinite, out-of-range, new or invalid values in the last tile, of the column with most.",
+            "Share of missing, infinite, out-of-range, new or invalid values in the last tile: the highest of all columns.",
             ("model", "fault"),
             registry=registry,
         )
@@ -66,13 +66,13 @@ class StreamMetrics:
         )
         self._expected = Counter(
             "homeostat_drift_stream_false_alarms_expected_total",
-            "Alarms that the budget allows without drift, over the event time watched: compare it with the withdrawn ones.",
+            "False alarms that the budget allows in the event time watched; compare them with the withdrawn alarms.",
             ("model",),
             registry=registry,
         )
         self._conclusions = Counter(
             "homeostat_drift_stream_conclusions_total",
-            "Suspicions, by their end: `confirmed` gives a verdict, `withdrawn` was not confirmed, `same_cause` has a verdict.",
+            "Examined alarms: `confirmed` (a verdict), `withdrawn` (not confirmed) or `same_cause` (there is a verdict already).",
             ("model", "conclusion"),
             registry=registry,
         )
@@ -99,7 +99,7 @@ class StreamMetrics:
         )
         self.pending = Gauge(
             "homeostat_drift_stream_pending_suspicions",
-            "Suspicions that wait for rows in the lake or for their examination.",
+            "Alarms that are not examined yet: their rows are not in the lake, or others are examined first.",
             registry=registry,
         )
         self.snapshot_failures = Counter(

@@ -7,13 +7,13 @@ One round:
 6. now and then: write a snapshot
 
 Nothing outside sees an alarm before the state that raised it is stored (step 5). So after a kill the service goes on from a state
-that explains every alarm, and the same records raise the same alarms.
+that explains every alarm, and the same records raise the same alarms. While no snapshot can be written, alarms are held.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ class StreamMonitor:
     wall_clock: Callable[[], float] = time.time
     identity: TopicIdentity | None = None
     last_record: datetime | None = None
+    _held: PendingSuspicions = field(default_factory=PendingSuspicions)
     _changed: bool = False
     _save_at: float = 0.0
     _touched: set[Key] = field(default_factory=set)
@@ -82,6 +83,8 @@ class StreamMonitor:
             if found is None:
                 _log.info("stream_begins_with_new_records", reason="there is no snapshot")
             elif found.identity != identity:
+                # Its alarms are about rows of the lake, whatever became of the topic.
+                self.pending.add(found.suspicions)
                 raise UnreadableSnapshot(
                     "it belongs to another topic: the topic was recreated, or the cluster changed"
                 )
@@ -109,29 +112,31 @@ class StreamMonitor:
         """One round; the records read."""
         messages = self.reader.poll(POLL_SECONDS)
         suspicions: list[Suspicion] = []
+        counted: list[Message] = []
         for message in messages:
-            suspicions += self._add(message)
+            found = self._add(message)
+            if found is not None:
+                counted.append(message)
+                suspicions += found
         if messages:
             self._changed = True
-            self._show(messages)
+            self._show(counted)
         if self.reader.positions():
             self.metrics.last_poll.set(self.wall_clock())
         self.metrics.lag.set(self.reader.lag())
-        if suspicions:
-            self.save(suspicions)
-            self.pending.add(suspicions)
-        elif self._changed and self.clock() >= self._save_at:
+        self._held.add(suspicions)
+        if suspicions or (self._changed and self.clock() >= self._save_at):
             self.save()
         return len(messages)
 
-    def _add(self, message: Message) -> tuple[Suspicion, ...]:
-        """Add one record. None may stop the others, whatever is in it."""
+    def _add(self, message: Message) -> tuple[Suspicion, ...] | None:
+        """Add one record; None if it is refused. None may stop the others, whatever is in it."""
         try:
             record = read_log_record(message, maximum_bytes=MAX_RECORD_BYTES, mac=self.mac)
             added = self.state.add(record)
         except RefusedRecord as refused:
             self.metrics.record(refused.reason)
-            return ()
+            return None
         except Exception as error:
             self.metrics.record("failed")
             _log.warning(
@@ -140,9 +145,16 @@ class StreamMonitor:
                 offset=message.offset,
                 error_id=log_unknown_error(_log, error),
             )
-            return ()
+            return None
         for result in added.results:
             self.metrics.record(result)
+        for failed in added.errors:
+            _log.warning(
+                "rows_not_counted",
+                partition=message.partition.number,
+                offset=message.offset,
+                error_id=log_unknown_error(_log, failed),
+            )
         for suspicion in added.suspicions:
             for alarm in suspicion.alarms:
                 self.metrics.alarm(suspicion.model, alarm.signal)
@@ -150,20 +162,23 @@ class StreamMonitor:
         return added.suspicions
 
     def _show(self, messages: list[Message]) -> None:
+        """Show what authenticated records changed. A record's time is not authenticated: it is believed up to now."""
         for key in self._touched:
             stream = self.state.generations.get(key)
             if stream is not None:
                 report(stream, self.metrics)
         self._touched.clear()
         self.metrics.generations.set(len(self.state.generations))
-        newest = max(message.timestamp for message in messages) / 1000
-        self.last_record = datetime.fromtimestamp(newest, UTC)
         now = self.wall_clock()
-        for message in messages:
-            self.metrics.delay.observe(max(0.0, now - message.timestamp / 1000))
+        times = [min(max(0.0, message.timestamp / 1000), now) for message in messages]
+        if times:
+            self.last_record = datetime.fromtimestamp(max(times), UTC)
+        for sent in times:
+            self.metrics.delay.observe(now - sent)
 
-    def save(self, suspicions: Iterable[Suspicion] = ()) -> None:
-        """Write a snapshot with the pending and these suspicions. A failure is counted: the old snapshot stays."""
+    def save(self) -> None:
+        """Write a snapshot, then hand over the suspicions that waited for it. A failure is counted: the old snapshot stays, and
+        the suspicions wait for the next one."""
         positions = self.reader.positions()
         if self.identity is None or not positions:
             return
@@ -177,6 +192,7 @@ class StreamMonitor:
         except DependencyUnavailable:
             pass  # the topic cannot have changed unnoticed: the next snapshot asks again
         generations = {key: stream.state() for key, stream in self.state.generations.items()}
+        held = self._held.all()
         try:
             snapshots.save(
                 self.path,
@@ -184,14 +200,18 @@ class StreamMonitor:
                     self.identity,
                     positions,
                     self.state.numbers.as_mapping(),
-                    (*self.pending.all(), *suspicions),
+                    (*self.pending.all(), *held),
                     {**self.state.stored, **generations},
                 ),
             )
         except OSError as error:
             self.metrics.snapshot_failures.inc()
             _log.warning("snapshot_not_written", problem=str(error))
-        self._changed = False
+        else:
+            self._changed = False
+            self.pending.add(held)
+            for suspicion in held:
+                self._held.remove(suspicion)
         self._save_at = self.clock() + max(SNAPSHOT_SECONDS, SNAPSHOT_PAUSE * (self.clock() - begun))
 
 

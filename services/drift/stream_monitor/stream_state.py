@@ -19,6 +19,7 @@ from services.drift.stream_monitor.profiles import NotWatched
 from services.drift.stream_monitor.row_numbers import RowNumbers
 from services.drift.stream_monitor.suspicion import Suspicion
 from shared.messaging.log_record import LogRecord
+from shared.stores.stream_time import StreamTime, of_array
 
 Result = Literal[
     "counted",
@@ -27,7 +28,9 @@ Result = Literal[
     "unknown_model",
     "unknown_release",
     "no_reference",
+    "canary",
     "too_many_generations",
+    "failed",
 ]
 # Generations of a model at a time: the one served, one that drains, one that was rolled back a moment ago.
 MAX_GENERATIONS_OF_A_MODEL = 3
@@ -43,11 +46,13 @@ class ProfileSource(Protocol):
 
 @dataclass(frozen=True)
 class Added:
-    """What became of a record: a result for each group of its rows (generation and version), and what was found."""
+    """What became of a record: a result for each group of its rows (generation and version), and what was found. `errors`: of
+    the groups that `failed`."""
 
     results: tuple[Result, ...]
     suspicions: tuple[Suspicion, ...] = ()
     touched: tuple[Key, ...] = ()
+    errors: tuple[Exception, ...] = ()
 
 
 @dataclass
@@ -65,7 +70,7 @@ class StreamState:
     stored: dict[Key, Arrays] = field(default_factory=dict)
 
     def add(self, record: LogRecord) -> Added:
-        """Add the rows of a record. What raises has changed nothing but the generation it raised in, which starts anew.
+        """Add the rows of a record. An unknown error changes nothing but the generation it is raised in, which starts anew.
 
         1. repeats   2. group by generation   3. per group: is it watched?   4. its tiles and detector
         """
@@ -78,6 +83,7 @@ class StreamState:
         results: list[Result] = []
         suspicions: list[Suspicion] = []
         touched: list[Key] = []
+        errors: list[Exception] = []
         for generation, version, rows in _groups(batch.slice(first)):
             try:
                 stream = self._stream(record.model, generation, version)
@@ -89,13 +95,15 @@ class StreamState:
                 continue
             try:
                 suspicions += stream.add(rows)
-            except Exception:
-                # Half a step may have been made.
+            except Exception as error:
+                # Half a step may have been made. The alarms of other generations stand.
                 del self.generations[record.model, generation]
-                raise
+                errors.append(error)
+                results.append("failed")
+                continue
             results.append("counted")
             touched.append((record.model, generation))
-        return Added(tuple(results), tuple(suspicions), tuple(touched))
+        return Added(tuple(results), tuple(suspicions), tuple(touched), tuple(errors))
 
     def _stream(self, model: str, generation: int, version: str) -> GenerationStream | None:
         """The stream of a generation; None where there are too many. Raises NotWatched."""
@@ -108,7 +116,8 @@ class StreamState:
         superseded = self._superseded_by(model, generation)
         if superseded is None:
             return None
-        stream = GenerationStream(model, version, generation, self.profiles.get(model, generation, version))
+        profile = self.profiles.get(model, generation, version)
+        stream = GenerationStream(model, version, generation, profile, time=self._time_of(model))
         for gone in superseded:
             self.generations.pop(gone, None)
             self.stored.pop(gone, None)
@@ -120,6 +129,14 @@ class StreamState:
                 self.on_mismatch(key, str(error))
         self.generations[key] = stream
         return stream
+
+    def _time_of(self, model: str) -> StreamTime:
+        """The time of the model's stream, by its newest generation: a generation's first row may be far off, too."""
+        live = [key for key in self.generations if key[0] == model]
+        if live:
+            return self.generations[max(live)].time
+        kept = [key for key, arrays in self.stored.items() if key[0] == model and "time" in arrays]
+        return of_array(self.stored[max(kept)]["time"]) if kept else StreamTime()
 
     def _superseded_by(self, model: str, generation: int) -> list[Key] | None:
         """The generations to forget for a new one; None where there is no room for it.

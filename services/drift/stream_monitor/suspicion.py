@@ -8,8 +8,10 @@ from datetime import timedelta
 from pydantic import TypeAdapter
 
 from services.drift.evaluation.classify import Subject
-from services.drift.stream.alarm import Alarm, AlarmState
+from services.drift.stream.alarm import Alarm, AlarmState, Method
 from services.drift.windows import Span
+
+COUNTED_FAULTS: tuple[Method, ...] = ("schema", "missing", "infinite")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,13 @@ class Suspicion:
     def counting(self) -> tuple[Alarm, ...]:
         """The alarms of its state."""
         return tuple(alarm for alarm in self.alarms if alarm.state == self.state)
+
+    @property
+    def counted(self) -> tuple[Alarm, ...]:
+        """Data faults that were counted, not inferred from a distribution: they need no confirmation."""
+        return tuple(
+            alarm for alarm in self.alarms if alarm.state == "data_fault" and alarm.method in COUNTED_FAULTS
+        )
 
     @property
     def subject(self) -> Subject:

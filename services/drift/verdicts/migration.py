@@ -5,6 +5,7 @@ The format's number is SQLite's `user_version`:
 0  scheduled verdicts have the detector `evaluation`
 1  they have `inputs` or `performance`
 2  each of the two has its own position in the windows of a generation; verdicts have revisions
+3  the evidence of realised losses has a state and a position for each generation
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from shared.contracts.verdict import Verdict, cause_key
 from shared.errors import OperatorError
 
-FORMAT = 2
+FORMAT = 3
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS verdicts (
@@ -31,6 +32,10 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS generations (
   model TEXT NOT NULL, generation INTEGER NOT NULL, version TEXT NOT NULL, first INTEGER NOT NULL,
   inputs_until INTEGER NOT NULL, performance_until INTEGER NOT NULL,
+  PRIMARY KEY (model, generation)
+)""",
+    """CREATE TABLE IF NOT EXISTS error_detectors (
+  model TEXT NOT NULL, generation INTEGER NOT NULL, until INTEGER NOT NULL, state TEXT NOT NULL,
   PRIMARY KEY (model, generation)
 )""",
 )
@@ -53,6 +58,12 @@ def prepare(connection: sqlite3.Connection) -> None:
                 _separate_positions(connection)
         for statement in _TABLES:
             connection.execute(statement)
+        if found < 3:
+            # The evidence begins with the next window: those of years would be read again, and could alarm about the past.
+            connection.execute(
+                "INSERT OR IGNORE INTO error_detectors (model, generation, until, state)"
+                " SELECT model, generation, performance_until, '{}' FROM generations"
+            )
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
     except BaseException:

@@ -14,6 +14,8 @@ from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
 BATCH = 100
+# Every verdict that is stored wakes the publisher; this is for one whose process died in between.
+_IDLE_SECONDS = 30.0
 
 
 class VerdictTopic(Protocol):
@@ -47,7 +49,9 @@ class Publisher:
         while not stop.is_set():
             self._wake.clear()
             self.publish()
-            self._wake.wait(self._retry_seconds)
+            self._wake.wait(
+                self._retry_seconds if self._unavailable else max(_IDLE_SECONDS, self._retry_seconds)
+            )
 
     def publish(self) -> int:
         """Publish stored verdicts; returns how many were sent. Stops at a temporary failure; skips records that were refused."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -18,6 +17,7 @@ from threading import Lock
 from pydantic import ValidationError
 
 from services.drift.verdicts.migration import prepare
+from services.drift.verdicts.positions import Generation, OutcomesRead
 from shared.contracts.event_time import from_micros, to_micros
 from shared.contracts.verdict import Clock, Detector, State, Verdict
 from shared.errors import NotFound, OperatorError
@@ -30,29 +30,6 @@ _WAITING, _PUBLISHED, _UNREADABLE, _REFUSED = 0, 1, -1, -2
 
 _NEXT_NUMBER = "(SELECT COALESCE(MAX(number), 0) + 1 FROM verdicts)"
 _SELECT = f"SELECT verdict_id, body FROM verdicts WHERE published != {_UNREADABLE}"
-
-
-@dataclass(frozen=True)
-class Generation:
-    """A generation as the lake shows it: its version, the event time of the first of its rows that was seen, and two positions.
-
-    `inputs_until`: where the next window starts whose inputs are judged. `performance_until`: end of the last window whose
-    performance was judged. Both are the first row until a window was judged.
-    """
-
-    generation: int
-    version: str
-    first: datetime
-    inputs_until: datetime
-    performance_until: datetime
-
-
-@dataclass(frozen=True)
-class OutcomesRead:
-    """What a verdict knows of outcomes: the `version` of their table, and the event time until which later ones may change it."""
-
-    version: int
-    open_until: datetime
 
 
 class VerdictStore:
@@ -84,25 +61,29 @@ class VerdictStore:
         `outcomes`: what was read, where later outcomes may change the verdict.
         """
         with self._cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO verdicts (verdict_id, model, generation, detector, window_end, body, revision, outcomes_version,"
-                f" open_until, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_NUMBER})"
-                " ON CONFLICT (verdict_id) DO UPDATE SET generation = excluded.generation, body = excluded.body,"
-                " revision = excluded.revision, outcomes_version = excluded.outcomes_version, open_until = excluded.open_until,"
-                f" published = {_WAITING}, number = excluded.number WHERE published = {_UNREADABLE}",
-                (
-                    verdict.verdict_id,
-                    verdict.model,
-                    verdict.generation,
-                    verdict.detector,
-                    to_micros(verdict.window_end),
-                    verdict.model_dump_json(),
-                    verdict.revision,
-                    None if outcomes is None else outcomes.version,
-                    None if outcomes is None else to_micros(outcomes.open_until),
-                ),
-            )
-            return cursor.rowcount == 1
+            return self.insert(cursor, verdict, outcomes)
+
+    def insert(self, cursor: sqlite3.Cursor, verdict: Verdict, outcomes: OutcomesRead | None = None) -> bool:
+        """The same, as a part of a transaction."""
+        cursor.execute(
+            "INSERT INTO verdicts (verdict_id, model, generation, detector, window_end, body, revision, outcomes_version,"
+            f" open_until, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_NUMBER})"
+            " ON CONFLICT (verdict_id) DO UPDATE SET generation = excluded.generation, body = excluded.body,"
+            " revision = excluded.revision, outcomes_version = excluded.outcomes_version, open_until = excluded.open_until,"
+            f" published = {_WAITING}, number = excluded.number WHERE published = {_UNREADABLE}",
+            (
+                verdict.verdict_id,
+                verdict.model,
+                verdict.generation,
+                verdict.detector,
+                to_micros(verdict.window_end),
+                verdict.model_dump_json(),
+                verdict.revision,
+                None if outcomes is None else outcomes.version,
+                None if outcomes is None else to_micros(outcomes.open_until),
+            ),
+        )
+        return cursor.rowcount == 1
 
     def revise(self, verdict: Verdict, outcomes_version: int) -> bool:
         """Replace the stored revision by this higher one, to be published; False if it is not higher. Durable as in `put`."""
@@ -179,11 +160,13 @@ class VerdictStore:
             100,
         )
 
-    def windows(self, model: str, generation: int, after: datetime, limit: int) -> list[Verdict]:
-        """The first verdicts on inputs of a generation with a window end later than `after`, by window end."""
+    def windows(
+        self, model: str, generation: int, after: datetime, limit: int, detector: Clock = "inputs"
+    ) -> list[Verdict]:
+        """A clock's first verdicts of a generation with a window end later than `after`, by window end."""
         return self._verdicts(
-            "AND model = ? AND generation = ? AND detector = 'inputs' AND window_end > ? ORDER BY window_end",
-            (model, generation, to_micros(after)),
+            "AND model = ? AND generation = ? AND detector = ? AND window_end > ? ORDER BY window_end",
+            (model, generation, detector, to_micros(after)),
             limit,
         )
 
@@ -240,6 +223,23 @@ class VerdictStore:
                 (to_micros(until), model, generation),
             )
 
+    def go_back(self, model: str, generation: int, first: datetime, watermark: datetime) -> None:
+        """Set a generation's positions back to its last verdict on inputs up to a corrected watermark, or to its `first` row."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                "UPDATE generations SET first = ?1, performance_until = MIN(performance_until, ?2), inputs_until = MAX(?1,"
+                " COALESCE((SELECT MAX(window_end) FROM verdicts WHERE model = ?3 AND generation = ?4 AND detector = 'inputs'"
+                " AND window_end <= ?2), ?1)) WHERE model = ?3 AND generation = ?4",
+                (to_micros(first), to_micros(watermark), model, generation),
+            )
+            # As after a migration the evidence is empty: windows that were counted would give other verdicts about the past.
+            cursor.execute(
+                "WITH position AS (SELECT performance_until FROM generations WHERE model = ?1 AND generation = ?2)"
+                " UPDATE error_detectors SET until = (SELECT * FROM position), state = '{}'"
+                " WHERE model = ?1 AND generation = ?2 AND until > (SELECT * FROM position)",
+                (model, generation),
+            )
+
     def generations(self, model: str) -> list[Generation]:
         """Generations seen, oldest first."""
         with self._cursor() as cursor:
@@ -275,6 +275,18 @@ class VerdictStore:
                 "UPDATE verdicts SET published = ? WHERE verdict_id = ? AND revision = COALESCE(?, revision)",
                 (published, verdict_id, revision),
             )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Cursor]:
+        """What is written with this cursor is stored together, durably, or not at all."""
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
 
     @contextmanager
     def _cursor(self) -> Iterator[sqlite3.Cursor]:

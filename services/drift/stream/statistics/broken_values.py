@@ -5,7 +5,8 @@ Each is a likelihood ratio of a fault against the reference, per row in nats, su
 
 - Units: the values times a ratio of units in use, or Fahrenheit for Celsius and the reverse. A real shift may look alike, so the
   fault must explain the tile as well as every shift and every change of spread of the reference does.
-- Swapped: each of two numeric columns has the distribution of the other; both have to say so.
+- Swapped: each of two numeric columns has the distribution of the other; both have to say so. With many columns each is compared
+  with those whose median is nearest: values of others are out of the reference's range, which is a fault anyway.
 - Frozen: all rows have the same value, which is drawn from the reference.
 """
 
@@ -29,6 +30,8 @@ CONTAMINATION = 0.02
 # of their own, which looks like a divergence of about 66 / rows.
 MINIMUM_DIVERGENCE = 0.1
 MAXIMUM_ROWS = 5_000
+# Columns that a column may be swapped with: with hundreds of columns, memory and time would grow with their square.
+MAXIMUM_PARTNERS = 32
 MINIMUM_FROZEN_ROWS = 5
 # Shifts that compete with a change of units, in standard deviations of a score.
 # Nats by which the best of them may be better: it was fitted to the tile, which the ratio of units was not.
@@ -40,7 +43,7 @@ COMPETITORS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, -0.25, -0.5, -1.0, -1.5, 
 class BrokenState:
     """Evidence in nats and the start (µs) of its first tile.
 
-    `units`: (numeric columns, units), `swaps`: (numeric columns, numeric columns), `frozen`: (numeric columns,).
+    `units`: (numeric columns, units), `swaps`: (numeric columns, partners), `frozen`: (numeric columns,).
     """
 
     units: Floats
@@ -53,22 +56,28 @@ class BrokenState:
 
 @dataclass(frozen=True, eq=False)
 class BrokenValues:
-    """Log ratios per cell: `units` (numeric, units, 66), `swaps` (numeric, numeric, 66); zero where a fault is not looked for."""
+    """Log ratios per cell: `units` (numeric, units, 66), `swaps` (numeric, partners, 66); zero where a fault is not looked for.
+
+    `partners`: (numeric, partners), the columns that each may be swapped with, -1 for none; `mirror`: its place among theirs.
+    """
 
     scores: Scores
     units: Floats
     swaps: Floats
+    partners: npt.NDArray[np.int64]
+    mirror: npt.NDArray[np.int64]
     variance: Floats
 
     def begin(self, streams: tuple[int, ...] = ()) -> BrokenState:
         """No evidence."""
         columns, units = self.units.shape[:2]
+        partners = self.partners.shape[1]
         return BrokenState(
             np.zeros((*streams, columns, units)),
-            np.zeros((*streams, columns, columns)),
+            np.zeros((*streams, columns, partners)),
             np.zeros((*streams, columns)),
             np.zeros((*streams, columns, units), np.int64),
-            np.zeros((*streams, columns, columns), np.int64),
+            np.zeros((*streams, columns, partners), np.int64),
             np.zeros((*streams, columns), np.int64),
         )
 
@@ -79,7 +88,7 @@ class BrokenValues:
         gain = _dot(self.units, measured) / variance
         _accumulate(state.units, state.units_start, gain, start)
         side = _dot(self.swaps, measured) / variance
-        other = np.swapaxes(side, -1, -2)
+        other = np.where(self.partners >= 0, side[..., self.partners, self.mirror], 0.0)
         both = np.where((side > 0) & (other > 0), side + other, np.minimum(0.0, side + other))
         _accumulate(state.swaps, state.swaps_start, both, start)
         _accumulate(state.frozen, state.frozen_start, self._frozen(measured) / self.variance, start)
@@ -110,7 +119,7 @@ class BrokenValues:
         state.units[columns] = 0.0
         state.frozen[columns] = 0.0
         state.swaps[columns] = 0.0
-        np.swapaxes(state.swaps, -1, -2)[columns] = 0.0
+        state.swaps[(self.partners >= 0) & columns[self.partners]] = 0.0
 
 
 def broken_values(layout: TileLayout, scores: Scores, variance: Floats) -> BrokenValues:
@@ -122,7 +131,8 @@ def broken_values(layout: TileLayout, scores: Scores, variance: Floats) -> Broke
     cells = [layout.columns[place].cells for place in scores.columns]
     limit = MINIMUM_DIVERGENCE + 2 * MEASURED_CELLS / max(1, len(rows))
     units = np.zeros((len(values), 2 * len(FACTORS) + 2, MEASURED_CELLS))
-    swaps = np.zeros((len(values), len(values), MEASURED_CELLS))
+    partners, mirror = swap_partners(values)
+    swaps = np.zeros((*partners.shape, MEASURED_CELLS))
     for place, (own, value) in enumerate(zip(cells, values, strict=True)):
         if not isinstance(own, NumberCells) or not scores.usable[place].any():
             continue
@@ -130,12 +140,39 @@ def broken_values(layout: TileLayout, scores: Scores, variance: Floats) -> Broke
         changed += [value * 1.8 + 32, (value - 32) / 1.8]
         for unit, other in enumerate(changed):
             units[place, unit] = _log_ratio(own, other, scores.shares[place], limit)
-        for partner, other in enumerate(values):
-            if partner != place and layout.columns[scores.columns[partner]].signal == "feature":
-                swaps[place, partner] = _log_ratio(own, other, scores.shares[place], limit)
+        for slot, partner in enumerate(partners[place]):
+            if partner >= 0 and layout.columns[scores.columns[partner]].signal == "feature":
+                swaps[place, slot] = _log_ratio(own, values[partner], scores.shares[place], limit)
     either = (swaps != 0).any(axis=2)
-    swaps[~(either & either.T)] = 0.0
-    return BrokenValues(scores, units, swaps, variance)
+    swaps[~(either & either[partners, mirror] & (partners >= 0))] = 0.0
+    return BrokenValues(scores, units, swaps, partners, mirror, variance)
+
+
+def swap_partners(values: list[Floats]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each column those that it may be swapped with, and its place among theirs, both (columns, partners).
+
+    >>> partners, mirror = swap_partners([np.array([1.0]), np.array([3.0]), np.array([2.0])])
+    >>> partners.tolist(), mirror.tolist()
+    ([[2, 1], [0, 2], [0, 1]], [[0, 0], [1, 1], [0, 1]])
+    """
+    count = len(values)
+    reach = count - 1 if count - 1 <= MAXIMUM_PARTNERS else MAXIMUM_PARTNERS // 2
+    medians = [float(np.nanmedian(value)) if np.isfinite(value).any() else np.inf for value in values]
+    order = np.argsort(medians, kind="stable")
+    places = [
+        [order[at] for at in range(max(0, own - reach), min(count, own + reach + 1)) if at != own]
+        for own in range(count)
+    ]
+    width = max((len(found) for found in places), default=0)
+    partners = np.full((count, width), -1, np.int64)
+    for own, found in enumerate(places):
+        partners[order[own], : len(found)] = found
+    mirror = np.zeros_like(partners)
+    for place in range(count):
+        for slot, partner in enumerate(partners[place]):
+            if partner >= 0:
+                mirror[place, slot] = int(np.flatnonzero(partners[partner] == place)[0])
+    return partners, mirror
 
 
 def _log_ratio(cells: NumberCells, values: Floats, shares: Floats, limit: float) -> Floats:

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.unit.services.drift.estimators import equal_references_are_fitted_once
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.world import World
+
+__all__ = ["equal_references_are_fitted_once"]
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CollectorRegistry
 
 from services.drift.evaluation.evaluator import Evaluator
+from services.drift.http.report_retention import ReportRetention
+from services.drift.http.reports import Drawer, Reports
 from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.monitoring.monitor import Monitor
@@ -20,6 +22,7 @@ from services.drift.verdicts.store import VerdictStore
 from shared.contracts.verdict import Detector, Verdict
 from shared.errors import DependencyUnavailable
 from shared.messaging.interfaces import RecordRefused
+from shared.stores.reports.report_store import open_report_store
 from tests.unit.services.drift.distances import ScipyDistances
 from tests.unit.services.drift.world import World, minutes
 
@@ -94,6 +97,24 @@ class Installation:
             metrics=self.metrics,
             now=lambda: self.now,
             clock=lambda: self.seconds,
+        )
+
+    def reports(
+        self,
+        drawer: Drawer,
+        kept: int = 20,
+        open_decisions: Callable[[], Collection[str]] = frozenset,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Reports:
+        """Reports below `reports`, kept for 90 days of the clock `now`."""
+        store = open_report_store((self.world.home / "reports").as_uri())
+        return Reports(
+            store,
+            ReportRetention(store, kept, timedelta(days=90), open_decisions, now),
+            self.verdicts,
+            self.references,
+            self.lake_reader,
+            drawer,
         )
 
     def settle(self) -> list[Verdict]:

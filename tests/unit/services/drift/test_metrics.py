@@ -4,7 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.drift.evaluation.classify import Measurements, Subject, classify
-from services.drift.metrics import RESULTS, STATES, DriftMetrics, ModelStateName
+from services.drift.metrics import RESULTS, DriftMetrics
+from services.drift.model_state import STATES, ModelStateName
 from services.drift.outcome_readiness import Watermarks
 from services.drift.windows import Span
 from shared.contracts.verdict import Score, Verdict
@@ -37,7 +38,7 @@ def test_the_gauges_show_the_last_window() -> None:
     metrics = DriftMetrics(CollectorRegistry())
     metrics.reached(verdict("x", "y"))
     metrics.reached(verdict("y"))
-    labels = {"model": "toy", "signal": "feature", "method": "wasserstein"}
+    labels = {"model": "toy", "signal": "feature", "method": "wasserstein", "slice": ""}
     assert sample(metrics, "score", feature="y", **labels) == 0.3
     assert sample(metrics, "threshold", feature="y", **labels) == 0.2
     assert sample(metrics, "score", feature="x", **labels) is None
@@ -178,3 +179,49 @@ def test_annotations_are_counted_by_what_came_of_them() -> None:
         "dropped": 0,
         "refused": 0,
     }
+
+
+def test_alarm_concluded_after_its_window_closed_is_not_shown_as_the_newest() -> None:
+    """As `/status` has it: the verdict of the window that closed takes the place of the alarm."""
+    metrics = DriftMetrics(CollectorRegistry())
+    metrics.detector_state("toy", "inputs", "ok")
+    metrics.reached(verdict().model_copy(update={"detector": "inputs", "window_end": minutes(120)}))
+    late = {"detector": "stream", "state": "drift", "window_end": minutes(70), "verdict_id": "ef" * 32}
+    metrics.reached(verdict().model_copy(update=late))
+    assert sample(metrics, "state", model="toy", state="ok") == 1
+    assert [labels["detector"] for labels in info(metrics)] == ["inputs"]
+    assert sample(metrics, "verdicts_total", model="toy", detector="stream", state="drift") == 1
+    newer = verdict().model_copy(update=late | {"window_end": minutes(150), "verdict_id": "ab" * 32})
+    metrics.reached(newer)
+    metrics.reached(verdict().model_copy(update=late | {"window_end": minutes(140), "state": "data_fault"}))
+    assert sample(metrics, "state", model="toy", state="drift") == 1, "that of the later alarm"
+
+
+def test_alarm_of_performance_lasts_until_later_rows_are_judged() -> None:
+    """It is the evidence of many windows: the last of them, and a window of inputs, do not take its place."""
+    metrics = DriftMetrics(CollectorRegistry())
+    window = {"detector": "performance", "window_start": minutes(60), "window_end": minutes(120)}
+    metrics.detector_state("toy", "performance", "ok")
+    metrics.reached(verdict().model_copy(update=window))
+    risen = {
+        "detector": "stream", "state": "drift", "drifted": ("performance",), "window_start": minutes(0),
+        "window_end": minutes(110), "verdict_id": "ef" * 32,
+    }  # fmt: skip
+    metrics.reached(verdict().model_copy(update=risen))
+    assert sample(metrics, "state", model="toy", state="drift") == 1
+    inputs = {"detector": "inputs", "window_start": minutes(120), "window_end": minutes(180)}
+    metrics.reached(verdict().model_copy(update=inputs))
+    assert sample(metrics, "state", model="toy", state="drift") == 1
+    shifted = {
+        "detector": "stream",
+        "state": "data_fault",
+        "window_end": minutes(190),
+        "verdict_id": "ab" * 32,
+    }
+    metrics.reached(verdict().model_copy(update=shifted))
+    assert sample(metrics, "state", model="toy", state="data_fault") == 1
+    metrics.reached(verdict().model_copy(update=inputs | {"window_end": minutes(240)}))
+    assert sample(metrics, "state", model="toy", state="drift") == 1, "the other alarm is not over"
+    later = {"window_start": minutes(120), "window_end": minutes(180)}
+    metrics.reached(verdict().model_copy(update=window | later))
+    assert sample(metrics, "state", model="toy", state="ok") == 1

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
+from services.prediction_log.sink.table_properties import Retention
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS, feature_column, partition_of
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
-from shared.contracts.release import Release
+from shared.contracts.release import Release, Slot
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.models.signed_versions.packaging import package_version
 from shared.stores.lake import Lake
@@ -108,7 +109,7 @@ class World:
         self.store.put_version(spec.model, manifest.version, draft / "version")
         return manifest
 
-    def release(self, manifest: Manifest) -> int:
+    def release(self, manifest: Manifest, slot: Slot = "live") -> int:
         """Append to the release log; returns the generation."""
         generation = self.store.latest_generation(manifest.model) + 1
         self.store.add_release(
@@ -116,9 +117,11 @@ class World:
                 model=manifest.model,
                 generation=generation,
                 version=manifest.version,
-                reason="deployment",
+                reason="deployment" if slot == "live" else slot,
                 actor="test",
                 released_at=START,
+                slot=slot,
+                share=1.0 if slot == "live" else 0.1,
             )
         )
         return generation
@@ -187,7 +190,7 @@ class World:
 
     def _append(self, location: str, columns: pa.Schema, time_column: str, rows: pa.Table) -> None:
         """Into a table as the sink makes it: what readers find out from its files' statistics must not depend on the test."""
-        writer = TableWriter(location, columns, time_column=time_column, retention=timedelta(days=7))
+        writer = TableWriter(location, columns, time_column=time_column, retention=Retention())
         month = pa.array([partition_of(moment) for moment in rows[time_column].to_pylist()])
         write_deltalake(
             writer.prepare([]).handle,

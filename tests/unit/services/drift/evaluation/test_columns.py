@@ -14,6 +14,8 @@ from services.drift.evaluation.columns import (
     rows_from_table,
     sample,
 )
+from services.drift.evaluation.performance_metrics import measure
+from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.class_model import TABLE, class_loop
 from tests.fakes.vector_model import EMBEDDING, LINES, embedding_loop, values_loop
 from tests.unit.services.drift.world import loop, minutes, ordinary
@@ -207,3 +209,21 @@ def test_timestamp_that_the_lake_does_not_have_yet_is_missing() -> None:
     rows = rows_from_table(pa.table({"event_time": [minutes(0)], "score": [1.0]}), TIMES)
     assert np.isnan(rows.columns["ordered"]).all()
     assert np.isnan(rows.columns["ordered.age"]).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "table", "metric"),
+    [
+        (class_loop(metrics=["accuracy"]), class_table(), "accuracy"),
+        (values_loop(metrics=["r2"]), values_table(), "mae"),
+    ],
+)
+def test_what_metrics_need_is_kept_where_loop_yaml_names_some(
+    spec: LoopSpec, table: pa.Table, metric: str
+) -> None:
+    rows = rows_from_table(table, spec)
+    assert rows.answered is not None
+    assert measure(metric, rows.answered) is not None
+    assert rows.take(np.array([0])).answered is not None
+    bare = LoopSpec.model_validate(spec.model_dump(mode="json") | {"metrics": []})
+    assert rows_from_table(table, bare).answered is None

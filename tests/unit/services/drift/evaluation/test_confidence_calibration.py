@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit, logit
 
 from services.drift.evaluation.confidence_calibration import (
+    _quantiles,
     best_calibrate,
     beta,
     estimated_auc,
@@ -64,3 +65,11 @@ def test_auc_counts_ties_half_and_leaves_out_missing_rows() -> None:
     with_missing = estimated_auc(np.array([0.1, 0.9, np.nan]), np.array([0.0, 1.0, 0.3]))
     assert with_missing == pytest.approx(1.0)
     assert np.isnan(estimated_auc(np.array([0.1, 0.9]), np.array([1.0, 1.0])))
+
+
+@pytest.mark.parametrize("decimals", [3, 17], ids=["ties", "distinct"])
+@pytest.mark.parametrize("rows", [1001, 4567])
+def test_quantiles_are_exactly_those_of_numpy(rows: int, decimals: int) -> None:
+    values = np.random.default_rng(rows).random(rows).round(decimals)
+    shares = np.linspace(0, 1, 1001)
+    assert (_quantiles(np.sort(values), shares) == np.quantile(values, shares)).all()

@@ -79,13 +79,13 @@ def subject(place: int = 0) -> Subject:
     return Subject("toy", VERSION, 1, "request", span)
 
 
-@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
 def test_the_alarm_budget_is_kept_in_worlds_without_drift(correlation: float) -> None:
     # 36 false alarms in 30 days of hourly windows: at most 1 in 20 windows may alarm.
     spec = wide_loop(36)
     random = np.random.default_rng(int(correlation * 10) + 1)
     alarms = 0
-    for world in range(10):
+    for world in range(6):
         reference = build_reference(VERSION, spec, wide_rows(REFERENCE, random, correlation, spec))
         for place in range(15):
             window = wide_rows(ROWS, random, correlation, spec)
@@ -93,8 +93,8 @@ def test_the_alarm_budget_is_kept_in_worlds_without_drift(correlation: float) ->
                 subject(world * 15 + place), window, reference
             )
             alarms += any(score.exceeded for score in measurements.scores)
-    # 7.5 expected of 150; the chance of more than 17 at one in 20 is below one in a thousand.
-    assert alarms <= 17
+    # 4.5 expected of 90; the chance of more than 12 at one in 20 is below one in a thousand.
+    assert alarms <= 12
 
 
 def test_the_control_alarms_evidently_defaults_do_not_know_sizes() -> None:
@@ -529,3 +529,21 @@ def test_the_chosen_method_is_the_scores_method() -> None:
     [score] = [score for score in measured.scores if score.feature == "x" and score.signal == "feature"]
     assert score.method == "hellinger"
     assert score.exceeded
+
+
+@pytest.mark.parametrize("error", [np.inf, np.nan])
+def test_estimate_of_unknown_error_is_not_stated(error: float) -> None:
+    """A number without its error says nothing, so neither it nor its area under the curve is in the verdict."""
+    reference = build_reference(VERSION, loop(), probability_rows(1000, 1))
+    sure: Any = reference.estimator
+    assert sure is not None
+
+    class Unsure:
+        def estimate(self, rows: Rows) -> Any:
+            return replace(sure.estimate(rows), error=error)
+
+    reference.__dict__["estimator"] = Unsure()  # where the cached property keeps it
+    subject = Subject("toy", VERSION, 1, "inputs", Span(minutes(0), minutes(60)))
+    found = Evaluator(ScipyDistances()).evaluate(subject, probability_rows(500, 2), reference)
+    assert (found.estimated_loss, found.estimated_auc) == (None, None)
+    assert "estimated_performance" not in {score.signal for score in found.scores}

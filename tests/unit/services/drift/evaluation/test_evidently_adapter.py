@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Event
 from typing import get_args
 
 import numpy as np
@@ -11,8 +13,9 @@ import orjson
 import pytest
 
 from services.drift.evaluation import evidently_adapter
-from services.drift.evaluation.evidently_adapter import EvidentlyAdapter, Sample
+from services.drift.evaluation.evidently_adapter import EvidentlyAdapter, Heading, Sample
 from shared.contracts.feature import CategoryMethod, NumberMethod
+from shared.errors import OperatorError
 from tests.unit.services.drift.distances import ScipyDistances
 
 RANDOM = np.random.default_rng(11)
@@ -24,6 +27,10 @@ LEVELS = Sample(
     RANDOM.choice(["a", "b", "new"], 700).astype(object),
     RANDOM.choice(["a", "b", "d"], 3000).astype(object),
 )
+
+
+def heading(title: str, *paragraphs: str) -> Heading:
+    return Heading(title, paragraphs, datetime(2026, 3, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +47,7 @@ def test_evidently_and_the_plain_distances_agree(adapter: EvidentlyAdapter, samp
 
 @pytest.mark.parametrize("sample", [NORMAL, SKEWED, LEVELS], ids=lambda sample: sample.name)
 def test_distance_is_that_of_the_report(adapter: EvidentlyAdapter, sample: Sample) -> None:
-    _, document = adapter.draw("a report", "", [sample])
+    document = adapter.draw(heading("a report"), [sample]).numbers
     [metric] = orjson.loads(document)["metrics"]
     assert adapter.distance(sample) == pytest.approx(metric["value"], rel=1e-9)
 
@@ -100,7 +107,8 @@ def test_one_category_on_both_sides_is_no_distance(adapter: EvidentlyAdapter) ->
 def test_a_report_shows_the_columns_in_order_and_loads_nothing_from_outside(
     adapter: EvidentlyAdapter,
 ) -> None:
-    page, document = adapter.draw("toy & co", "because <x>", [LEVELS, NORMAL])
+    drawn = adapter.draw(heading("toy & co", "because <x>"), [LEVELS, NORMAL])
+    page, document = drawn.page, drawn.numbers
     assert "toy &amp; co" in page
     assert "because &lt;x&gt;" in page
     assert not re.search(r"""<(?:script|link|img)[^>]+(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
@@ -118,9 +126,11 @@ def test_a_report_shows_the_columns_in_order_and_loads_nothing_from_outside(
 def test_category_values_stay_text_in_a_report(adapter: EvidentlyAdapter, value: str) -> None:
     levels = np.array(["plain", value] * 50, dtype=object)
     plain = np.array(["plain", "other"] * 50, dtype=object)
-    (page, document), (usual, _) = (
-        adapter.draw("toy", "because", [Sample("c", "category", side, side)]) for side in (levels, plain)
+    drawn, as_usual = (
+        adapter.draw(heading("toy", "because"), [Sample("c", "category", side, side)])
+        for side in (levels, plain)
     )
+    page, document, usual = drawn.page, drawn.numbers, as_usual.page
     assert page.count(value) == usual.count(value)
     assert value.replace("<", r"\u003c") in page
     assert [page.count(end) for end in ("<script", "</script>")] == [
@@ -131,11 +141,12 @@ def test_category_values_stay_text_in_a_report(adapter: EvidentlyAdapter, value:
 
 
 def test_a_report_of_nothing_is_still_a_page(adapter: EvidentlyAdapter) -> None:
-    page, document = adapter.draw(
-        "toy", "an empty window", [Sample("x", "numeric", np.empty(0), np.empty(0))]
+    drawn = adapter.draw(
+        heading("toy", "an empty window"), [Sample("x", "numeric", np.empty(0), np.empty(0))]
     )
-    assert "an empty window" in page
-    assert orjson.loads(document) == {"metrics": []}
+    assert "an empty window" in drawn.page
+    assert orjson.loads(drawn.numbers) == {"metrics": []}
+    assert drawn.run == ""
 
 
 def test_missing_library_is_an_error_of_the_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,9 +155,26 @@ def test_missing_library_is_an_error_of_the_evaluation(monkeypatch: pytest.Monke
     def library() -> None:
         raise ImportError("no evidently")
 
-    monkeypatch.setattr(evidently_adapter, "_library", library)
+    monkeypatch.setattr(evidently_adapter, "_tests", library)
     with pytest.raises(ImportError):
         EvidentlyAdapter().distance(NORMAL)
+
+
+def test_library_is_loaded_once_for_all_that_wait_and_its_errors_come_later() -> None:
+    may_end, loads = Event(), []
+
+    def load() -> None:
+        loads.append(1)
+        assert may_end.wait(30)
+        raise ImportError("no evidently")
+
+    adapter = EvidentlyAdapter(load)
+    for _ in range(3):
+        with pytest.raises(OperatorError, match="is being loaded"):
+            adapter.prepare(0.01)
+    may_end.set()
+    adapter.prepare(30)
+    assert loads == [1]
 
 
 @pytest.mark.parametrize("method", get_args(NumberMethod))
@@ -187,7 +215,7 @@ def test_every_method_of_categories_grows_with_drift(adapter: EvidentlyAdapter, 
 
 def test_report_of_a_p_value_agrees_with_its_score(adapter: EvidentlyAdapter) -> None:
     sample = replace(NORMAL, method="ks", threshold=3.0)
-    _, document = adapter.draw("a report", "", [sample])
+    document = adapter.draw(heading("a report"), [sample]).numbers
     [metric] = orjson.loads(document)["metrics"]
     assert metric["config"]["method"] == "ks"
     assert metric["config"]["threshold"] == pytest.approx(0.001)

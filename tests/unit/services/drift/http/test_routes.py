@@ -6,9 +6,9 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
-from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.evaluation.evidently_adapter import Drawn, EvidentlyAdapter, Heading, Sample
 from services.drift.http.app import make_app
-from services.drift.http.reports import Reports
+from services.drift.http.data_summaries import DataSummaries
 from services.drift.http.routes import Dependencies
 from shared.contracts.manifest import Manifest
 from shared.http.host_check import AllowedHosts
@@ -23,9 +23,12 @@ class CountingDrawer:
     def __init__(self) -> None:
         self.drawn: list[list[str]] = []
 
-    def draw(self, title: str, explanation: str, samples: list[Sample]) -> tuple[str, str]:
+    def prepare(self, seconds: float) -> None:
+        pass
+
+    def draw(self, heading: Heading, samples: list[Sample]) -> Drawn:
         self.drawn.append([sample.name for sample in samples])
-        return f"<html>{title}: {explanation}</html>", "{}"
+        return Drawn(f"<html>{heading.title}: {heading.paragraphs[0]}</html>", "{}", "{}")
 
 
 class Service:
@@ -35,17 +38,12 @@ class Service:
         self.installation = installation
         self.ready = Event()
         self.drawer = CountingDrawer()
-        reports = Reports(
-            installation.world.home / "reports",
-            installation.verdicts,
-            installation.references,
-            installation.lake_reader,
-            self.drawer,
-        )
+        reports = self.reports = installation.reports(self.drawer)
         dependencies = Dependencies(
             installation.monitor,
             installation.verdicts,
             reports,
+            DataSummaries(lambda model: {"problem": f"no rows of {model}"}, lambda: minutes(100_000)),
             installation.metrics.registry,
             self.ready,
             minutes(0),
@@ -83,6 +81,13 @@ def test_ready_only_when_the_loop_runs(service: Service) -> None:
     assert service.client.get("/health/ready").status_code == 503
     service.ready.set()
     assert service.client.get("/health/ready").json() == {"ready": True}
+
+
+def test_summary_of_logged_data_is_made_in_the_background(service: Service) -> None:
+    world = service.installation.world
+    world.release(world.version(loop(), ordinary(500, 1)))
+    assert service.client.get("/models/toy/data-summary").json()["is_making"] is True
+    assert service.client.get("/models/absent/data-summary").status_code == 404
 
 
 def test_verdicts_by_list_and_by_id(service: Service, released: Manifest) -> None:
@@ -143,6 +148,31 @@ def test_report_is_rendered_once_on_request(service: Service, released: Manifest
     assert first.text == again.text
     assert service.client.get(f"/reports/{verdict.verdict_id}/report.json").json() == {}
     assert len(service.drawer.drawn) == 1
+
+
+def test_report_is_refused_for_a_while_where_it_would_wait_long(
+    service: Service, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the library of the drawer is loaded, and while other reports are drawn."""
+    verdict, *_ = service.installation.settle()
+    path = f"/reports/{verdict.verdict_id}"
+    reports = service.reports
+    reports.wait_seconds = 0.05
+    adapter, goes_on = EvidentlyAdapter(lambda: loading.wait(30)), service.drawer.prepare
+    loading = Event()
+    monkeypatch.setattr(service.drawer, "prepare", adapter.prepare)
+    for _ in range(2):
+        refused = service.client.get(path)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "is being loaded" in refused.json()["error"]
+    loading.set()
+    monkeypatch.setattr(service.drawer, "prepare", goes_on)
+    with reports._drawing:
+        assert "other reports are being drawn" in service.client.get(path).json()["error"]
+    assert service.drawer.drawn == []
+    assert service.client.get(path).status_code == 200
+    monkeypatch.setattr(service.drawer, "prepare", None)  # one that is drawn needs no library
+    assert service.client.get(path).status_code == 200
 
 
 def test_a_report_shows_blamed_features_first_and_no_personal_data(

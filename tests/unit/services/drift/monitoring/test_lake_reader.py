@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
-from prometheus_client import CollectorRegistry
 
-from services.drift.metrics import DriftMetrics
 from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.outcome_readiness import Watermarks
 from services.drift.windows import Span
+from shared.contracts.loop_spec import LoopSpec
 from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake
 from tests.fakes.class_lake import fill_class_lake
@@ -47,20 +47,22 @@ def test_rows_come_with_their_outcomes(world: World, lake_reader: DeltaLakeReade
 def test_faulty_outcomes_are_counted(world: World) -> None:
     columns = ordinary(60, 1)
     world.answer(world.version(loop(), columns), 1, columns)
-    metrics = DriftMetrics(CollectorRegistry())
-    reader = DeltaLakeReader(world.lake, metrics.outcome_faults)
+    reader = DeltaLakeReader(world.lake)
     table = world.lake.open(world.lake.outcomes("toy"))
     assert table is not None
     repeated = table.to_pyarrow_table().slice(0, 4)
     place = repeated.schema.get_field_index("value")
     other = repeated.set_column(place, "value", pc.add(repeated["value"], 1.0))
-    write_deltalake(table, other, mode="append")
+    other = other.append_column("sender", pa.array(["shop", "shop", "sensors", None]))
+    write_deltalake(table, other, mode="append", schema_mode="merge")
     rows = reader.rows("toy", loop(), Span(minutes(0), minutes(60)), 1)
     assert len(rows) == 60
-    faults = "homeostat_drift_outcome_faults_total"
-    sample = metrics.registry.get_sample_value
-    assert sample(faults, {"model": "toy", "fault": "contradicting"}) == 4
-    assert sample(faults, {"model": "toy", "fault": "early"}) == 0
+    assert (rows.early_outcomes, rows.contradicted_outcomes) == (0, 4)
+    assert rows.contradicting == {"": 4, "shop": 2, "sensors": 1}
+    document = loop().model_dump(mode="json")
+    document["outcome"]["excluded_senders"] = ["shop"]
+    rows = reader.rows("toy", LoopSpec.model_validate(document), Span(minutes(0), minutes(60)), 1)
+    assert rows.contradicting == {"": 2, "sensors": 1}
 
 
 def test_rows_of_classes_come_with_labels_and_losses(world: World, lake_reader: DeltaLakeReader) -> None:

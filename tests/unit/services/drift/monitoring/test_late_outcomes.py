@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
+from services.drift.monitoring import late_outcomes
 from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.windows import Span
 from shared.contracts.manifest import Manifest
@@ -19,7 +20,8 @@ HOUR = 360  # rows: one every ten seconds
 
 @pytest.fixture
 def released(installation: Installation) -> Manifest:
-    manifest = installation.world.version(loop(), ordinary(5000, 1))
+    corrected = loop(outcome={"delay": "30m", "contradictions": 1})
+    manifest = installation.world.version(corrected, ordinary(5000, 1))
     installation.world.release(manifest)
     return manifest
 
@@ -72,6 +74,31 @@ def test_corrected_outcomes_revise_the_verdict(
     assert len(reviews) == 1
     value = installation.metrics.registry.get_sample_value
     assert value("homeostat_drift_revisions_total", {"model": "toy", "state": "drift"}) == 1
+
+
+def test_outcomes_that_contradict_each_other_are_a_data_fault(installation: Installation) -> None:
+    """A sender who turns outcomes into their opposite must not look like a model that fails."""
+    manifest = installation.world.version(loop(), ordinary(5000, 1))
+    installation.world.release(manifest)
+    rows = ordinary(HOUR * 2, 2)
+    installation.world.answer(manifest, 1, rows)
+    assert of_window(installation, 60).state == "ok"
+    few, many = HOUR // 20, HOUR // 3
+    opposite = [1 - value for value in outcomes(rows)]
+    observe(installation, range(few), opposite[:few], 118)
+    assert of_window(installation, 60).state == "ok", "corrections are ordinary"
+    observe(installation, range(few, many), opposite[few:many], 119)
+    verdict = of_window(installation, 60)
+    assert (verdict.state, verdict.drifted, verdict.top_drifted_features) == ("data_fault", (), ())
+    [share] = [score for score in verdict.scores if score.method == "contradicting_share"]
+    assert share.value == pytest.approx(1 / 3)
+    assert 0.05 < share.threshold < 0.15
+    assert "Outcomes that contradict others are of unknown (120)." in verdict.explanation
+    # As docs/security.md says: the wrong outcomes are removed, and the window is judged again.
+    table = installation.world.lake.open(installation.world.lake.outcomes("toy"))
+    assert table is not None
+    table.delete("received_at >= '2026-01-01T01:59:00Z' and received_at < '2026-01-01T02:00:00Z'")
+    assert (of_window(installation, 60).state, of_window(installation, 60).revision) == ("ok", 4)
 
 
 def test_outcomes_that_come_after_the_wait_are_judged(installation: Installation, released: Manifest) -> None:
@@ -179,3 +206,45 @@ def test_groups_of_a_window_are_those_of_its_ids(installation: Installation, rel
     installation.world.answer(released, 1, ordinary(30, 2))
     found = installation.lake_reader.prediction_groups("toy", Span(minutes(1), minutes(2)))
     assert sorted(found) == sorted(f"p{row}" for row in range(6, 12))
+
+
+def test_a_poll_reads_the_lake_a_few_times_however_many_windows_are_open(
+    installation: Installation, released: Manifest, reviews: list[Verdict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_outcomes, "READS_PER_POLL", 2)
+    windows = 5
+    rows = ordinary(HOUR * windows, 2)
+    slow = installation.world.version(loop(outcome={"delay": "30d"}), ordinary(5000, 1), "slow")
+    installation.world.release(slow)
+    installation.world.answer(slow, 2, rows, delay=None)
+    later = ordinary(HOUR, 3, start=minutes(60 * 24 * 62))
+    installation.world.answer(slow, 2, later, delay=None)
+    installation.settle()
+    opened = [verdict.window_end for verdict, _ in installation.verdicts.open_verdicts("toy")]
+    assert opened[:windows] == [minutes(60 * (hour + 1)) for hour in range(windows)]
+
+    reads: list[int] = []
+    real = installation.lake_reader.prediction_groups
+
+    def counted(model: str, span: Span) -> object:
+        reads.append(1)
+        return real(model, span)
+
+    observe(installation, range(HOUR * windows), np.asarray(rows["outcome"], dtype=float).tolist(), 90_000)
+    monkeypatch.setattr(type(installation.lake_reader), "prediction_groups", lambda _, *what: counted(*what))
+    polls = 0
+    while not polls or installation.monitor._states["toy"].busy:
+        reads.clear()
+        installation.monitor.step()
+        assert len(reads) <= 2
+        polls += 1
+    assert polls >= windows // 2
+    assert {verdict.window_end for verdict in reviews} == set(opened[:windows]), "none is forgotten"
+
+
+def test_windows_that_are_closed_are_forgotten(installation: Installation, released: Manifest) -> None:
+    installation.world.answer(released, 1, ordinary(HOUR * 9, 2))
+    installation.settle()
+    opened = {verdict.verdict_id for verdict, _ in installation.verdicts.open_verdicts("toy")}
+    assert set(installation.monitor.late_outcomes._models["toy"]) == opened
+    assert 0 < len(opened) < len(installation.judged())

@@ -9,7 +9,7 @@ import pytest
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.monitoring import monitor
 from services.drift.monitoring.lake_reader import DeltaLakeReader
-from services.drift.verdicts.store import OutcomesRead
+from services.drift.verdicts.positions import OutcomesRead
 from shared.contracts.manifest import Manifest
 from shared.contracts.verdict import SCHEDULED, Clock, Verdict
 from shared.errors import Conflict, DependencyUnavailable, InvalidRequest, NotFound
@@ -151,6 +151,29 @@ def test_finished_generation_is_not_polled(
     world.answer(challenger, 2, ordinary(HOUR, 4, start=minutes(150)))
     assert installation.judged()[-1].generation == 2
     assert set(fetched) == {challenger.version}
+    installation.verdicts.close()
+    installation.restart()
+    fetched.clear()
+    get = installation.references.get
+    monkeypatch.setattr(installation.references, "get", counted)
+    world.answer(challenger, 2, ordinary(HOUR, 5, start=minutes(210)))
+    assert installation.judged()[-1].window_end == minutes(210)
+    assert set(fetched) == {challenger.version}, "nor after a restart"
+
+
+def test_rows_of_a_canary_end_no_window_of_the_live_generation(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    world.release(world.version(loop(), ordinary(5000, 9), "two"), slot="canary")
+    # First seen: the canary's, before any row of the live generation.
+    world.answer(released, 2, ordinary(30, 7, start=minutes(30)))
+    assert installation.judged() == []
+    world.answer(released, 1, ordinary(HOUR, 2))
+    world.answer(released, 2, ordinary(30, 8, start=minutes(60)))
+    world.answer(released, 1, ordinary(HOUR + 60, 3, start=minutes(60)))
+    found = [(one.generation, one.window_end, one.rows) for one in installation.judged("inputs")]
+    assert found == [(1, minutes(60), HOUR), (1, minutes(120), HOUR)]
 
 
 def test_rows_of_another_generation_are_not_in_the_window(

@@ -77,7 +77,10 @@ def test_each_clock_measures_its_own_signals(installation: Installation) -> None
     inputs, performance = installation.judged("inputs"), installation.judged()
     measured = {"feature", "prediction", "estimated_performance", "data"}
     assert {score.signal for score in inputs[0].scores} == measured
-    assert {score.signal for score in performance[0].scores} == {"performance"}
+    assert {score.signal for score in performance[0].scores} == {"performance", "data"}
+    assert [score.method for score in performance[0].scores if score.signal == "data"] == [
+        "contradicting_share"
+    ]
     assert (inputs[0].drifted, performance[0].drifted) == (("feature",), ("performance",))
     assert (performance[0].coverage, performance[0].outcome_lag_seconds) == (1.0, 1200.0)
 
@@ -189,3 +192,50 @@ def test_silent_outcome_feed_is_not_reported_as_healthy(installation: Installati
     installation.restart()
     installation.settle()
     assert status(installation).state == "not_judged"
+
+
+def test_replaced_generation_is_not_finished_while_its_outcomes_are_awaited(
+    installation: Installation,
+) -> None:
+    """The next generation begins where its last window ends, and the outcomes of both windows come later."""
+    world = installation.world
+    manifest = release(installation)
+    world.answer(manifest, 1, ordinary(HOUR * 2, 2), delay=None)
+    challenger = world.version(loop(), ordinary(5000, 9), "two")
+    world.release(challenger)
+    world.answer(challenger, 2, ordinary(60, 3, start=minutes(120)), delay=None)
+    installation.settle()
+    assert installation.judged() == []
+    first, _ = installation.verdicts.generations("toy")
+    assert (first.inputs_until, first.performance_until) == (minutes(120), minutes(0))
+    world.observe(
+        "toy",
+        [f"p{row}" for row in range(HOUR * 2)],
+        np.asarray(ordinary(HOUR * 2, 2)["outcome"], dtype=float),
+        [minutes(151)] * (HOUR * 2),
+    )
+    world.answer(challenger, 2, ordinary(HOUR, 4, start=minutes(130)), delay=None)
+    assert [(each.window_end, each.coverage) for each in installation.judged()] == [
+        (minutes(60), 1.0),
+        (minutes(120), 1.0),
+    ]
+
+
+def test_evidence_of_windows_is_a_verdict_that_is_published_and_shown(installation: Installation) -> None:
+    """The reference's rows are held out: outcomes are spoilt a little more than `loss_increase` allows."""
+    manifest = installation.world.version(
+        loop(), ordinary(5000, 1), trained_until="2025-12-31T00:00:00+00:00"
+    )
+    installation.world.release(manifest)
+    installation.world.answer(manifest, 1, ordinary(HOUR * 8, 2, flip=0.18))
+    verdicts = installation.settle()
+    [alarm, *_] = [each for each in verdicts if each.detector == "stream"]
+    assert (alarm.state, alarm.drifted, alarm.generation) == ("drift", ("performance",), 1)
+    installation.publisher.publish()
+    assert alarm in installation.topic.records
+    shown = status(installation).alarm
+    assert shown is not None
+    assert shown.detector == "stream"
+    counted = installation.monitor.errors._states.get("toy", 1, 6)
+    assert counted is not None
+    assert counted.until == installation.judged()[-1].window_end

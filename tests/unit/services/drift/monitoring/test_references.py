@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from services.drift.monitoring import references as references_module
 from services.drift.monitoring.references import StoredReferences
 from tests.unit.services.drift.world import World, loop, ordinary
 
@@ -37,3 +38,24 @@ def test_embeddings_of_a_reference_are_not_read(
     assert (reference.loss is not None) == read
     if reference.loss is not None:
         assert reference.loss.value == 0.5
+
+
+def test_reference_that_is_in_use_is_not_fetched_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stream detectors hold more references than are kept: models beyond those must not be downloaded at every poll."""
+    monkeypatch.setattr(references_module, "KEPT_IN_MEMORY", 1)
+    manifests = [world.version(loop(), ordinary(300, seed), f"note {seed}") for seed in (1, 2)]
+    fetched: list[str] = []
+    stored = StoredReferences(
+        world.store,
+        world.home / "references",
+        world.keys.verifying,
+        lambda _, version: fetched.append(version),
+    )
+    in_use = [stored.get("toy", manifest.version) for manifest in manifests]
+    assert [stored.get("toy", manifest.version) for manifest in manifests] == in_use
+    versions = [manifest.version for manifest in manifests]
+    assert fetched == versions
+    del in_use
+    for version in versions:
+        stored.get("toy", version)
+    assert fetched == [*versions, versions[0], versions[1]]

@@ -93,11 +93,14 @@ def test_broken_data_is_a_fault_within_two_tiles_and_no_drift(
     assert alarms[0].detected_at <= START + (CHANGE + 2) * TILE
 
 
-def test_absent_column_is_a_change_of_schema(profile: StreamProfile) -> None:
-    rows = table(50, 3, numbers=4, categories=1, prefix="f_").drop_columns(["f_x3"])
-    tile = profile.layout.count_batch(rows.combine_chunks().to_batches()[0])
-    (alarm,) = StreamDetector(profile).step(tile)
-    assert (alarm.method, alarm.features) == ("schema", ("x3",))
+def test_column_of_another_type_is_a_change_of_schema_and_an_absent_one_is_missing(
+    profile: StreamProfile,
+) -> None:
+    rows = table(50, 3, numbers=4, categories=1, prefix="f_", changed={"f_x3": pa.array(["?"] * 50)})
+    for sent, method in ((rows, "schema"), (rows.drop_columns(["f_x3"]), "missing")):
+        tile = profile.layout.count_batch(sent.combine_chunks().to_batches()[0])
+        (alarm,) = StreamDetector(profile).step(tile)
+        assert (alarm.method, alarm.features) == (method, ("x3",))
 
 
 def test_many_small_shifts_raise_one_alarm() -> None:

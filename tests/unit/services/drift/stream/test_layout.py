@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,8 +10,12 @@ from services.drift.evaluation.columns import rows_from_table
 from services.drift.evaluation.reference_profile import build_reference
 from services.drift.stream.layout import TileLayout
 from services.drift.stream.tiles import CELLS, INFINITE, INVALID, MISSING, NEW
+from shared.messaging.arrow import predictions_batch
+from shared.spool.record import PredictionRecord
 from tests.unit.services.drift.stream.streams import reference, table
 from tests.unit.services.drift.world import loop, ordinary
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +64,28 @@ def test_cells_of_rows_are_those_counted(layout: TileLayout) -> None:
     assert counted.tolist() == layout.count(rows).counts.tolist()
 
 
-def test_absent_and_mistyped_columns_are_invalid(layout: TileLayout) -> None:
+def test_mistyped_columns_are_invalid_and_absent_ones_are_missing(layout: TileLayout) -> None:
     changed = batch(10, f_x0=pa.array(["?"] * 10)).drop_columns(["f_c0", "score"])
     counts = layout.count_batch(changed).counts
-    assert counts[[0, 2, 3], INVALID].tolist() == [10, 10, 10]
-    assert counts[1, INVALID] == 0
+    assert counts[:, INVALID].tolist() == [10, 0, 0, 0]
+    assert counts[:, MISSING].tolist() == [0, 0, 10, 10]
+
+
+def test_rows_without_a_value_count_alike_in_one_batch_and_in_several(layout: TileLayout) -> None:
+    """How rows are grouped into batches depends on their times of arrival; what they say does not."""
+    features: dict[str, list[object]] = {"x0": [None, 1.0], "x1": [0.5, 0.5], "c0": [None, "v1"]}
+
+    def sent(*places: int) -> pa.RecordBatch:
+        record = PredictionRecord(
+            model="toy", sequence=places[0], version="v", generation=1, event_time=NOW, answered_at=NOW,
+            prediction_ids=[f"p{place}" for place in places], scores=[0.5] * len(places),
+            columns={name: [values[place] for place in places] for name, values in features.items()},
+        )  # fmt: skip
+        return predictions_batch([record], writer="w", epoch=1)
+
+    assert "f_x0" not in sent(0).schema.names
+    apart = layout.count_batch(sent(0)).counts + layout.count_batch(sent(1)).counts
+    assert apart.tolist() == layout.count_batch(sent(0, 1)).counts.tolist()
 
 
 def test_special_values_are_counted_apart(layout: TileLayout) -> None:

@@ -10,7 +10,12 @@ from prometheus_client import CollectorRegistry
 from services.drift.evaluation.evaluator import Evaluator
 from services.drift.stream.alarm import Alarm, AlarmSignal, Blame
 from services.drift.stream_monitor.confirmation import LONGEST_WAIT, Confirmation
-from services.drift.stream_monitor.examiner import ATTEMPTS, Examiner
+from services.drift.stream_monitor.examiner import (
+    ATTEMPTS,
+    LONGEST_RETRY_SECONDS,
+    RETRY_SECONDS,
+    Examiner,
+)
 from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
 from services.drift.stream_monitor.suspicion import Suspicion, read_suspicions, write_suspicions
@@ -53,6 +58,7 @@ class Office:
             lambda: installation.now,
         )
         self.announced: list[Verdict] = []
+        self.seconds = 0.0
         self.examiner = Examiner(
             self.pending,
             self.confirmation,
@@ -60,12 +66,18 @@ class Office:
             installation.metrics,
             StreamMetrics(self.registry),
             on_verdict=self.announced.append,
+            clock=lambda: self.seconds,
         )
 
     def answer(self, shift: float) -> None:
         world = self.installation.world
         world.answer(self.manifest, 1, ordinary(180, 2), delay=None)
         world.answer(self.manifest, 1, ordinary(180, 3, start=minutes(30), shift=shift), delay=None)
+
+    def step(self) -> int:
+        """When every pause is over."""
+        self.seconds += LONGEST_RETRY_SECONDS
+        return self.examiner.step()
 
     def suspect(self, *alarms: Alarm, generation: int = 1) -> Suspicion:
         suspicion = Suspicion(
@@ -91,7 +103,7 @@ def office(installation: Installation) -> Office:
 def test_confirmed_drift_is_a_verdict_with_both_scores(office: Office) -> None:
     office.answer(shift=1.0)
     suspicion = office.suspect()
-    assert office.examiner.step() == 0
+    assert office.step() == 0
     [verdict] = office.announced
     assert verdict == office.installation.verdicts.get(suspicion.subject.verdict_id)
     assert (verdict.detector, verdict.state, verdict.drifted) == ("stream", "drift", ("feature",))
@@ -111,7 +123,7 @@ def test_confirmed_drift_is_a_verdict_with_both_scores(office: Office) -> None:
 def test_alarm_that_evidently_does_not_confirm_starts_nothing(office: Office) -> None:
     office.answer(shift=0.0)
     office.suspect()
-    assert office.examiner.step() == 0
+    assert office.step() == 0
     assert office.announced == []
     assert office.installation.verdicts.latest(None, 10) == []
     assert office.conclusions() == {"withdrawn": 1}
@@ -124,7 +136,7 @@ def test_drift_within_the_tolerance_of_loop_yaml_is_withdrawn(office: Office) ->
     world.release(office.manifest)
     office.answer(shift=1.0)
     office.suspect()
-    office.examiner.step()
+    office.step()
     assert office.conclusions() == {"withdrawn": 1}
 
 
@@ -132,7 +144,7 @@ def test_values_outside_the_declared_bounds_are_a_data_fault(office: Office) -> 
     """x may be from -50 to 50. A detector cannot tell that from values beyond those of the reference."""
     office.answer(shift=60.0)
     office.suspect()
-    office.examiner.step()
+    office.step()
     [verdict] = office.announced
     assert (verdict.state, verdict.drifted, verdict.top_drifted_features) == ("data_fault", (), ("x",))
     assert {score.method for score in verdict.scores if score.signal == "data" and score.exceeded} == {
@@ -143,15 +155,15 @@ def test_values_outside_the_declared_bounds_are_a_data_fault(office: Office) -> 
 def test_drift_of_the_prediction_needs_the_prediction(office: Office) -> None:
     office.answer(shift=1.0)
     office.suspect(alarm("score", signal="prediction"))
-    office.examiner.step()
+    office.step()
     assert office.conclusions() == {"withdrawn": 1}, "x moved, the score did not"
 
 
 def test_drift_waits_for_the_rows_in_the_lake(office: Office) -> None:
     office.suspect()
-    assert office.examiner.step() == 1
+    assert office.step() == 1
     office.answer(shift=1.0)
-    assert office.examiner.step() == 0
+    assert office.step() == 0
     assert office.conclusions() == {"confirmed": 1}
 
 
@@ -160,9 +172,9 @@ def test_row_dated_ahead_does_not_end_the_wait(office: Office) -> None:
     world = office.installation.world
     world.answer(office.manifest, 1, ordinary(1, 4, start=minutes(600)), delay=None)
     office.suspect()
-    assert office.examiner.step() == 1
+    assert office.step() == 1
     office.answer(shift=1.0)
-    assert office.examiner.step() == 0
+    assert office.step() == 0
     assert office.conclusions() == {"confirmed": 1}
 
 
@@ -170,15 +182,15 @@ def test_rows_that_never_arrive_are_not_waited_for(office: Office) -> None:
     world = office.installation.world
     world.answer(office.manifest, 1, ordinary(1, 4, start=minutes(600)), delay=None)
     office.suspect()
-    assert office.examiner.step() == 1
+    assert office.step() == 1
     office.installation.now += LONGEST_WAIT
-    assert office.examiner.step() == 0
+    assert office.step() == 0
     assert office.conclusions() == {"withdrawn": 1}
 
 
 def test_data_fault_waits_for_nothing(office: Office) -> None:
     office.suspect(alarm("c", signal="data", fault="missing"), alarm())
-    assert office.examiner.step() == 0
+    assert office.step() == 0
     [verdict] = office.announced
     assert (verdict.state, verdict.drifted, verdict.top_drifted_features) == ("data_fault", (), ("c",))
     assert verdict.rows == 120
@@ -188,19 +200,19 @@ def test_data_fault_waits_for_nothing(office: Office) -> None:
 def test_one_cause_has_one_verdict(office: Office) -> None:
     office.answer(shift=1.0)
     office.suspect()
-    office.examiner.step()
+    office.step()
     office.suspect(alarm("c", end=52))  # another column, two minutes later
-    office.examiner.step()
+    office.step()
     assert office.conclusions() == {"confirmed": 1, "same_cause": 1}
     assert len(office.announced) == 1
     office.suspect(alarm("c", signal="data", fault="missing", end=53))
-    office.examiner.step()
+    office.step()
     assert [verdict.state for verdict in office.announced] == ["drift", "data_fault"], "another state is news"
     office.suspect(alarm("c", signal="data", fault="frozen", end=55))
-    office.examiner.step()
+    office.step()
     assert len(office.announced) == 2
     office.suspect(alarm("x", signal="data", fault="missing", end=55))
-    office.examiner.step()
+    office.step()
     assert len(office.announced) == 3, "another broken feature is news"
 
 
@@ -208,7 +220,7 @@ def test_same_signal_after_a_window_is_a_cause_of_its_own(office: Office) -> Non
     office.suspect(alarm("c", signal="data", fault="missing", end=50))
     office.suspect(alarm("c", signal="data", fault="missing", end=111))
     office.suspect(alarm("c", signal="data", fault="missing", end=60), generation=2)
-    office.examiner.step()
+    office.step()
     assert office.conclusions() == {"confirmed": 3}
 
 
@@ -216,11 +228,12 @@ def test_suspicion_examined_twice_keeps_its_first_verdict(office: Office) -> Non
     """As after a crash between storing the verdict and removing the suspicion."""
     office.answer(shift=1.0)
     suspicion = office.suspect()
-    office.examiner.step()
+    office.step()
     office.pending.add([suspicion])
-    office.examiner.step()
+    office.step()
     assert len(office.announced) == 1
     assert len(office.installation.verdicts.latest(None, 10)) == 1
+    assert office.conclusions() == {"confirmed": 2}, "its own verdict is not that of another cause"
 
 
 def test_unavailable_lake_and_unknown_errors(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,10 +248,10 @@ def test_unavailable_lake_and_unknown_errors(office: Office, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(type(office.installation.lake_reader), "watermarks", staticmethod(unavailable))
         for _ in range(2 * ATTEMPTS):
-            assert office.examiner.step() == 1, "an outage ends"
+            assert office.step() == 1, "an outage ends"
         patch.setattr(type(office.installation.lake_reader), "watermarks", staticmethod(unknown))
         for attempt in range(ATTEMPTS):
-            assert office.examiner.step() == (1 if attempt < ATTEMPTS - 1 else 0)
+            assert office.step() == (1 if attempt < ATTEMPTS - 1 else 0)
     assert office.conclusions() == {"withdrawn": 1}
 
 
@@ -260,3 +273,25 @@ def test_suspicions_survive_their_snapshot() -> None:
     assert read_suspicions(write_suspicions((suspicion,))) == (suspicion,)
     with pytest.raises(ValueError, match="Field required"):
         read_suspicions(b'[{"model": "toy"}]')
+
+
+def test_suspicion_that_waits_is_examined_ever_less_often(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.suspect()
+    looks: list[float] = []
+    examine = Confirmation.examine
+
+    def counted(self: Confirmation, suspicion: Suspicion) -> object:
+        looks.append(office.seconds)
+        return examine(self, suspicion)
+
+    monkeypatch.setattr(Confirmation, "examine", counted)
+    while office.seconds < 600:
+        assert office.examiner.step() == 1
+        office.seconds += RETRY_SECONDS
+    assert looks[:5] == [0.0, 0.5, 1.5, 3.5, 7.5]
+    assert len(looks) < 30, "twice a second would be 1,200 looks"
+    office.suspect(alarm("c", signal="data", fault="missing", end=51))
+    office.examiner.step()
+    assert len(office.announced) == 1, "others do not wait for it"

@@ -26,6 +26,7 @@ class MemoryReferences:
     logs: dict[str, list[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     down: bool = False
+    canaries: set[int] = field(default_factory=set)
 
     def models(self) -> list[str]:
         self.asked.append("models")
@@ -37,12 +38,13 @@ class MemoryReferences:
             raise DependencyUnavailable("no store")
         if generation > len(self.logs[model]):
             raise NotFound("no such release")
-        return Release(
-            model=model, generation=generation, version=self.logs[model][generation - 1],
-            reason="deployment", actor="test", released_at=START,
-        )  # fmt: skip
+        slot, share = ("canary", 0.1) if generation in self.canaries else ("live", 1)
+        return Release.model_validate({
+            "model": model, "generation": generation, "version": self.logs[model][generation - 1], "slot": slot,
+            "share": share, "reason": "canary" if slot == "canary" else "deployment", "actor": "test", "released_at": START,
+        })  # fmt: skip
 
-    def latest_release(self, model: str) -> Release | None:
+    def live_release(self, model: str) -> Release | None:
         return self.release(model, len(self.logs[model]))
 
     def get(self, model: str, version: str) -> Any:
@@ -143,3 +145,58 @@ def test_only_the_version_that_is_served_is_prepared(bench: Bench) -> None:
     preparation.add("toy", "b" * 64)
     preparation.end()
     preparation.run(bench.profiles, Event())
+
+
+def test_rows_of_a_canary_are_not_watched(bench: Bench) -> None:
+    bench.references.logs["toy"].append("b" * 64)
+    bench.references.canaries.add(2)
+    assert bench.reason("toy", 2, "b" * 64) == "canary"
+    assert "reference" not in bench.references.asked
+
+
+class Asking(MemoryReferences):
+    """A store with room for one reference: each `get` fetches, and a fetched reference asks for its profile."""
+
+    preparation: ProfilePreparation | None = None
+
+    def get(self, model: str, version: str) -> Any:
+        if self.preparation is not None:
+            self.preparation.add(model, version)
+        return super().get(model, version)
+
+
+def test_more_models_than_there_is_room_for_are_prepared_once_each() -> None:
+    models = [f"model-{number}" for number in range(6)]
+    references, preparation = Asking({model: [VERSION] for model in models}), ProfilePreparation()
+    made: list[object] = []
+
+    def make(reference: Reference) -> StreamProfile:
+        made.append(reference)
+        return profile()
+
+    profiles = Profiles(references, make, kept=2)
+    references.preparation = preparation
+    for model in models:
+        preparation.add(model, VERSION)
+    for _ in range(4):  # what a round asks for is done in the next one
+        preparation.end()
+        preparation.run(profiles, Event())
+    assert len(made) == len(models)
+    assert preparation._queue.empty()
+    assert len(profiles._ready) == 2
+    assert profiles.get(models[0], 1, VERSION), "made again for the row that needs it"
+
+
+def test_unknown_error_of_a_profile_is_not_met_again_for_every_record(bench: Bench) -> None:
+    made: list[object] = []
+
+    def fail(reference: Reference) -> StreamProfile:
+        made.append(reference)
+        raise ArithmeticError("nobody foresaw this")
+
+    bench.profiles._make = fail
+    assert [bench.reason("toy", 1) for _ in range(100)] == ["no_reference"] * 100
+    assert len(made) == 1
+    bench.profiles._make = lambda _: profile()
+    bench.seconds += RETRY_SECONDS
+    assert bench.profiles.get("toy", 1, VERSION)

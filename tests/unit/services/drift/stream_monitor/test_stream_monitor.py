@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
@@ -144,13 +144,15 @@ def test_damaged_snapshot_means_new_records_only(service: Service, damage: bytes
 
 
 def test_recreated_topic_means_new_records_only(service: Service) -> None:
-    service.send(stream(), ordinary(20, 2))
+    service.send(stream(), broken(0))
     service.monitor.step()
+    [suspicion] = service.pending.all()
     service.monitor.save()
     service.broker.recreate(PREDICTIONS.name)
     again = Service(service.home, service.broker).start()
     assert again.reader.seeks == [None]
     assert again.monitor.state.generations == {}
+    assert again.pending.all() == (suspicion,), "its rows are in the lake"
     again.broker.recreate(PREDICTIONS.name)
     again.monitor.save()
     assert again.reader.seeks == [None, None], "also while it runs"
@@ -168,15 +170,69 @@ def test_snapshots_are_written_now_and_then(service: Service) -> None:
     assert service.monitor.path.read_bytes() != before
 
 
-def test_snapshot_that_cannot_be_written_stops_nothing(service: Service) -> None:
+def test_alarm_waits_for_a_snapshot_that_cannot_be_written(service: Service) -> None:
+    """After a kill the records would be read again, and could raise another alarm than the one that was seen."""
     folder = service.monitor.path.parent
     service.monitor.path.unlink()
     folder.rmdir()
     folder.write_bytes(b"in the way")
     service.send(stream(), broken(0))
     service.monitor.step()
-    assert len(service.pending.all()) == 1
+    service.monitor.step()
+    assert service.pending.all() == ()
     assert service.metric("snapshot_failures_total") == 1
+    assert service.metric("rows_total", model="toy") == 100, "reading goes on"
+    folder.unlink()
+    service.seconds += monitor_module.SNAPSHOT_SECONDS
+    service.monitor.step()
+    [suspicion] = service.pending.all()
+    service.monitor.step()
+    assert service.pending.all() == (suspicion,)
+    again = Service(service.home, service.broker).start()
+    assert again.pending.all() == (suspicion,)
+
+
+def test_every_snapshot_keeps_the_suspicions_that_are_pending(service: Service) -> None:
+    source = stream()
+    service.send(source, broken(0))
+    service.monitor.step()
+    [suspicion] = service.pending.all()
+    service.send(source, ordinary(20, 2, start=minutes(20)))
+    service.seconds += monitor_module.SNAPSHOT_SECONDS
+    service.monitor.step()
+    again = Service(service.home, service.broker).start()
+    assert again.metric("records_total", result="counted") == 0, "the second snapshot was written"
+    assert again.pending.all() == (suspicion,)
+
+
+def test_reading_goes_on_from_memory_after_an_unknown_error(service: Service) -> None:
+    """The loop is begun again; the snapshot is older than what is in memory."""
+    source = stream()
+    service.send(source, ordinary(20, 2))
+    service.monitor.step()
+    seeks = list(service.reader.seeks)
+    assert service.monitor.begin()
+    assert service.reader.seeks == seeks
+    service.send(source, ordinary(20, 2, start=minutes(20)))
+    service.monitor.step()
+    assert service.metric("records_total", result="counted") == 2
+    assert service.metric("records_total", result="repeated") == 0
+
+
+@pytest.mark.parametrize("timestamp", [-1, 10**18, -(10**18)])
+def test_time_of_a_record_that_nobody_vouches_for_ends_nothing(service: Service, timestamp: int) -> None:
+    service.send(stream(), ordinary(20, 2))
+    forger = PredictionStream("toy", "a" * 64, stream().features, 1, RecordMac([b"s" * 32]))
+    service.broker.put(PREDICTIONS.name, *forger.record(forger.batch(ordinary(5, 1))))
+    for place in service.broker.places(PREDICTIONS.name):
+        log = service.broker.log(place)
+        log[:] = [replace(message, timestamp=timestamp) for message in log]
+    assert service.monitor.step() == 2
+    assert service.metric("rows_total", model="toy") == 20
+    assert service.metric("event_to_metric_seconds_count") == 1, "of the authenticated record"
+    assert service.metric("event_to_metric_seconds_sum") in (0.0, 1000.0)
+    assert service.monitor.last_record is not None
+    assert service.monitor.last_record.timestamp() in (0.0, 1000.0)
 
 
 def test_refused_records_change_nothing(service: Service) -> None:

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 
 from services.drift.thresholds import alarm_budget
-from services.drift.thresholds.alarm_budget import split_budget, stream_budget
+from services.drift.thresholds.alarm_budget import error_budget, split_budget, stream_budget
 
 
 def test_windows_and_stream_together_have_the_budget() -> None:
     rates = split_budget(2.0, timedelta(hours=1), feature_scores=4, data_scores=5)
     total = 4 * rates.feature + rates.prediction + rates.estimated_performance + rates.performance
     total += 5 * rates.data
-    assert 720 * total + stream_budget(2.0) == pytest.approx(2.0)
+    assert 720 * total + stream_budget(2.0) + error_budget(2.0) == pytest.approx(2.0)
 
 
 def test_more_columns_leave_less_to_each() -> None:

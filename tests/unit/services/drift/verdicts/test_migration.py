@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from services.drift.evaluation.classify import Measurements, Subject, classify
+from services.drift.verdicts.error_states import ErrorState, ErrorStates
 from services.drift.verdicts.migration import FORMAT
-from services.drift.verdicts.store import Generation, VerdictStore
+from services.drift.verdicts.positions import Generation
+from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import Detector, Verdict
 from shared.errors import NotFound, OperatorError
@@ -41,7 +43,7 @@ def old(path: Path) -> Iterator[sqlite3.Connection]:
         connection.executescript(
             "PRAGMA user_version = 0; DROP INDEX verdicts_open; ALTER TABLE verdicts DROP COLUMN revision;"
             "ALTER TABLE verdicts DROP COLUMN outcomes_version; ALTER TABLE verdicts DROP COLUMN open_until;"
-            "ALTER TABLE generations DROP COLUMN performance_until;"
+            "DROP TABLE error_detectors; ALTER TABLE generations DROP COLUMN performance_until;"
             "ALTER TABLE generations RENAME COLUMN inputs_until TO evaluated_until"
         )
         connection.execute(
@@ -85,3 +87,12 @@ def test_store_of_a_later_release_is_refused(path: Path) -> None:
     connection.close()
     with pytest.raises(OperatorError, match="later release"):
         VerdictStore(path)
+
+
+def test_evidence_of_realised_losses_begins_with_the_next_window(path: Path, old: sqlite3.Connection) -> None:
+    store = VerdictStore(path)
+    state = ErrorStates(store).get("toy", 1, 6)
+    assert state == ErrorState(minutes(120), {})
+    store.put_generation("toy", Generation(2, VERSION, minutes(300), minutes(300), minutes(300)))
+    store.close()
+    assert ErrorStates(VerdictStore(path)).get("toy", 2, 6) is None, "a later generation has all its windows"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.drift.evaluation.classify import Measurements, Subject, classify
-from services.drift.verdicts.store import Generation, OutcomesRead, VerdictStore
+from services.drift.verdicts.positions import Generation, OutcomesRead
+from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
 from shared.errors import NotFound, OperatorError

@@ -1,0 +1,1 @@
+"""A summary of what a model has logged; a process of its own."""

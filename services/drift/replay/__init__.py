@@ -1,0 +1,1 @@
+"""Drift detection of any loop.yaml, run over rows of the past: `homeostat drift replay`."""

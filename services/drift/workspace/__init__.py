@@ -1,0 +1,1 @@
+"""Kept evaluations as a workspace of Evidently; a process of its own."""
