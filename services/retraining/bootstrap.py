@@ -5,39 +5,43 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from fastapi import FastAPI
 
 from services.retraining.controller import Controller
 from services.retraining.dependencies import Dependencies
+from services.retraining.histories import Histories
 from services.retraining.http.app import make_app
 from services.retraining.http.routes import RouteDependencies
-from services.retraining.isolated_models import IsolatedModels
+from services.retraining.isolated_models import IsolatedModels, OpenModel
+from services.retraining.launchers.hidden_folders import folders_with_rows
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.launchers.local_launcher import LocalLauncher
+from services.retraining.launchers.training_places import TrainingPlaces
 from services.retraining.launchers.training_user import find_training_user
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.password import with_password
+from services.retraining.lifecycle import Lifecycle
 from services.retraining.metrics import RetrainingMetrics
+from services.retraining.phases.looks import make_looks
 from services.retraining.rollout.baseline_watch import BaselineWatch
-from services.retraining.run_states import WORKING
-from services.retraining.runs.leader_lease import FileLease, Lease, PostgresLease
+from services.retraining.runs.leader_lease import RENEW_SECONDS, FileLease, Lease, LedgerLease
 from services.retraining.runs.pipeline import Pipeline
 from services.retraining.runs.scheduler import RunScheduler
 from services.retraining.settings import RetrainingSettings
 from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
+from services.retraining.triggers.schedule_clock import schedule_looks
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.access.authenticator import open_authenticator
 from shared.access.oidc.settings import OidcSettings
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
-from shared.errors import HomeostatError, OperatorError
+from shared.errors import OperatorError
 from shared.grafana.annotator import annotator_from
 from shared.http.host_check import AllowedHosts
 from shared.messaging.consumer import open_consumer
@@ -55,9 +59,8 @@ from shared.stores.model_store import open_model_store
 
 _log = get_logger(__name__)
 
-# Seconds given to queued annotations at shutdown.
-_ANNOTATION_SECONDS = 1.0
-_NOT_COMPARED = {"baseline_loss": None, "served_loss": None, "metric": "", "window": None, "rows": 0}
+# A step that still fails then gives its place to other runs, and is repeated by the scheduler after a pause.
+_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,13 @@ def build(
     settings: RetrainingSettings,
     *,
     launcher: Launcher | None = None,
+    open_model: OpenModel | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Service:
-    """Build the service. The app's life cycle starts it. Raises OperatorError if a store or port cannot be opened."""
+    """Build the service. The app's life cycle starts it. Raises OperatorError if a store or port cannot be opened.
+
+    `open_model`: how models are loaded; by default each in a process of its own.
+    """
     home = shared.home.absolute()
     engine = open_engine(
         with_password(settings.ledger, settings.password_file) or f"sqlite:///{home / 'ledger.sqlite'}"
@@ -95,28 +102,31 @@ def build(
         store=open_model_store(shared.model_store_url, keys),
         lake=Lake(shared.lake_url),
         keys=keys,
-        launcher=launcher or _launcher(settings),
-        open_model=models.open,
+        launcher=launcher or _launcher(settings, folders_with_rows(shared)),
+        open_model=open_model or models.open,
         runs=home / "runs",
         settings=settings,
         metrics=metrics,
         clock=clock,
         annotator=annotator_from(shared, lambda result: metrics.annotations.labels(result).inc()),
     )
-    pipeline = Pipeline(deps, stop)
-    lease: Lease = (
-        PostgresLease(engine)
-        if engine.dialect.name == "postgresql"
-        else FileLease(home / "run" / "retraining.lease")
-    )
+    lease: Lease
+    if engine.dialect.name == "postgresql":
+        lease = fence = LedgerLease(engine)
+        leaders = replace(deps, ledger=Ledger(engine.execution_options(fence=fence.check)))
+    else:  # on one machine, where a process that ends gives its lock back
+        lease, leaders = FileLease(home / "run" / "retraining.lease"), deps
+    pipeline = Pipeline(leaders, stop, retries=_RETRIES)
     scheduler = RunScheduler(
-        ledger,
+        leaders.ledger,
         lease,
         pipeline.step,
         metrics,
-        runs_at_once=settings.runs_at_once,
+        places=_places(settings),
         stop=stop,
-        poll_seconds=settings.poll_seconds,
+        poll_seconds=min(settings.poll_seconds, RENEW_SECONDS)
+        if leaders is not deps
+        else settings.poll_seconds,
         on_lease_lost=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     watch = BaselineWatch(
@@ -129,6 +139,10 @@ def build(
         open_model=deps.open_model,
     )
     controller = Controller(deps, pipeline, scheduler.wake, watch.observe)
+    looks = (
+        *make_looks(leaders, pipeline.verify_stored, scheduler, controller.handle_cause, stop, home),
+        schedule_looks(deps, controller.handle_cause, lambda: scheduler.leading, stop),
+    )
     mac = RecordMac(record_secrets(deps.keys.verdicts))
     verdict_consumer = None
     if settings.listen:
@@ -153,12 +167,12 @@ def build(
         uri = settings.mlflow_uri or f"sqlite:///{home / 'mlflow.sqlite'}"
         relay = OutboxRelay(
             ledger,
-            lambda: _open_mlflow(uri, ledger),
+            lambda: _open_mlflow(uri, ledger, deps.gate_url),
             pause=settings.mlflow_seconds,
             stop=stop,
-            busy=lambda: bool(ledger.working_runs()),
+            busy=lambda: not scheduler.leading or bool(ledger.working_runs()),
         )
-    lifecycle = _Lifecycle(deps, controller, scheduler, verdict_consumer, relay, watch, stop)
+    lifecycle = Lifecycle(deps, controller, scheduler, verdict_consumer, relay, watch, looks, stop)
     hosts = AllowedHosts.of(settings.host, settings.names, "HOMEOSTAT_RETRAINING_NAMES")
     routes = RouteDependencies(
         controller,
@@ -173,77 +187,10 @@ def build(
         open_authenticator(shared, settings.host, OidcSettings.read()),
         settings.maximum_body_bytes,
         mac,
+        deps.runs,
+        Histories(deps),
     )
     return Service(make_app(routes, lifecycle), controller, deps, scheduler)
-
-
-class _Lifecycle:
-    """Starts background threads in order of dependency and stops them in reverse order."""
-
-    def __init__(
-        self,
-        deps: Dependencies,
-        controller: Controller,
-        scheduler: RunScheduler,
-        verdict_consumer: VerdictConsumer | None,
-        relay: OutboxRelay | None,
-        watch: BaselineWatch,
-        stop: Event,
-    ) -> None:
-        self._annotator = deps.annotator
-        self._controller = controller
-        self._scheduler = scheduler
-        self._consumer = verdict_consumer
-        self._relay = relay
-        self._watch = watch
-        self._ledger = deps.ledger
-        self._stop = stop
-
-    def start(self) -> None:
-        try:
-            self._controller.sync_releases()
-        except HomeostatError as error:
-            _log.warning("release_sync_failed", problem=str(error))
-        self._scheduler.start()
-        if self._consumer is not None:
-            self._consumer.start()
-        if self._relay is not None:
-            self._relay.start()
-        self._watch.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._watch.wake()
-        if self._consumer is not None:
-            self._consumer.join()
-        self._scheduler.stop()
-        self._annotator.close(_ANNOTATION_SECONDS)
-        self._ledger.close()
-
-    def is_ready(self) -> bool:
-        return not self._stop.is_set()
-
-    def status(self) -> dict[str, Any]:
-        runs = self._ledger.runs(states=WORKING)
-        found = self._watch.comparisons()
-        listening = (
-            "off"
-            if self._consumer is None
-            else ("connected" if self._consumer.connected else "waiting for Kafka")
-        )
-        return {
-            "ready": self.is_ready(),
-            "is_leader": self._scheduler.leading,
-            "leader": self._scheduler.holder(),
-            "verdicts": listening,
-            "mlflow": "off" if self._relay is None else (self._relay.problem or "connected"),
-            "mlflow_pending_entries": self._ledger.unsent_count(),
-            "active_runs": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
-            "models": [
-                {"model": model, **(found[model].to_json() if model in found else _NOT_COMPARED)}
-                for model in self._ledger.models()
-            ],
-        }
 
 
 def _keys(home: Path) -> Keys:
@@ -256,7 +203,7 @@ def _keys(home: Path) -> Keys:
         ) from error
 
 
-def _launcher(settings: RetrainingSettings) -> Launcher:
+def _launcher(settings: RetrainingSettings, hidden: tuple[Path, ...]) -> Launcher:
     user = find_training_user(settings.training_user)
     if user is None and os.geteuid() == 0:
         _log.warning(
@@ -268,7 +215,14 @@ def _launcher(settings: RetrainingSettings) -> Launcher:
         cpu_seconds=settings.training_cpu_seconds,
         network=settings.training_network != "none",
     )
-    return LocalLauncher(niceness=settings.niceness, ceiling=ceiling, user=user)
+    places = _places(settings)
+    return LocalLauncher(niceness=settings.niceness, ceiling=ceiling, user=user, hidden=hidden, places=places)
+
+
+def _places(settings: RetrainingSettings) -> TrainingPlaces:
+    return TrainingPlaces(
+        settings.runs_at_once, settings.training_total_memory_bytes, settings.training_memory_bytes
+    )
 
 
 def _latest_verdicts(ledger: Ledger) -> list[Verdict]:
@@ -276,7 +230,7 @@ def _latest_verdicts(ledger: Ledger) -> list[Verdict]:
     return [verdict for verdict in found if verdict is not None]
 
 
-def _open_mlflow(uri: str, ledger: Ledger) -> Tracker:
+def _open_mlflow(uri: str, ledger: Ledger, gate_url: Callable[[str], str]) -> Tracker:
     from services.retraining.tracking.mlflow import MlflowTracker
 
-    return MlflowTracker(uri, ledger)
+    return MlflowTracker(uri, ledger, gate_url)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from shared.contracts.verdict import Verdict
 
-Source = Literal["verdict", "alert", "request"]
+Source = Literal["verdict", "alert", "request", "comparison", "schedule"]
 UNCLEAR = ""
 
 
@@ -17,10 +17,12 @@ UNCLEAR = ""
 class Cause:
     """An event for the policy to decide on. Deliveries with the same `key` are the same cause, whatever their number and channel.
 
-    `source` is its origin: drift (`verdict`), a monitoring system (`alert`), or a person (`request`).
+    `source` is its origin: drift (`verdict`), a monitoring system (`alert`), a person (`request`), the `comparison` of the
+    served version with the first one, which says in `change_since` since when the version has been worse, or a `schedule` that
+    was due without a verdict.
     `resolved` marks the end of an alert: it is recorded and starts nothing. `about` is the id of the verdict that an alert
     names; None if it names none, UNCLEAR if the id is not valid. `about_version` and `about_state` are the version and state
-    of that verdict according to the alert's annotations; empty if it has none.
+    of that verdict according to the alert's annotations, empty if it has none; `about_version` of a comparison is the served one.
     """
 
     key: str
@@ -34,6 +36,7 @@ class Cause:
     about: str | None = None
     about_version: str = ""
     about_state: str = ""
+    change_since: datetime | None = None
 
     @classmethod
     def of_verdict(cls, verdict: Verdict) -> Cause:

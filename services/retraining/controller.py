@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from services.retraining.cause import Cause
 from services.retraining.dependencies import Dependencies
-from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
+from services.retraining.deployments.deployment import (
+    Deployed,
+    DeploymentRequest,
+    deploy,
+    record_unfinished,
+    start,
+)
+from services.retraining.histories import Histories
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.metrics import UNKNOWN_MODEL, RetrainingMetrics
 from services.retraining.policy.decide import decide
-from services.retraining.policy.decision import Decision, History, PastRun, PastVerdict
+from services.retraining.policy.decision import Decision, PastRun, PastVerdict
 from services.retraining.policy.limits import may_start
+from services.retraining.rollout.releaser import SideSlot
 from services.retraining.runs.pipeline import Pipeline
-from shared.contracts.lake_schema import FEATURE_TYPES, check_columns
-from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.loop_yaml import read_loop_spec
-from shared.contracts.manifest import Manifest, short
 from shared.contracts.release import Release
-from shared.contracts.retraining_spec import NewRowsTrigger
 from shared.contracts.verdict import Verdict
-from shared.errors import DependencyUnavailable, InvalidRequest, ProjectError
+from shared.errors import NotFound
 from shared.observability.logs import get_logger
-from shared.stores.lake_statistics import count_observed
 
 _log = get_logger(__name__)
 
@@ -49,7 +50,7 @@ class Controller:
         self._on_verdict = on_verdict
         self._ledger: Ledger = deps.ledger
         self._metrics: RetrainingMetrics = deps.metrics
-        self._trained_at_cache: dict[tuple[str, str], datetime] = {}
+        self._histories = Histories(deps)
 
     def handle_cause(self, cause: Cause) -> Recorded:
         """Record a cause and decide on it once; a repeated delivery returns the first decision. Raises DependencyUnavailable.
@@ -58,34 +59,22 @@ class Controller:
         3. wake the scheduler; if the process dies before that, the next poll finds the run in the ledger
         """
         model = cause.model
-        owner = self._ledger.project(model)
-        served = self._deps.store.latest_release(model)
-        spec = (
-            owner.loop
-            if owner
-            else (self._deps.store.manifest(model, served.version).loop if served else None)
-        )
-        if spec is None:
+        found = self._histories.served_model(model)
+        if found is None:
             return self._unknown_model(cause)
-        now = self._event_time(cause)
-        version = served.version if served else ""
-        trained_at = self._trained_at(model, version) if version else None
-        counted = self._rows_since(model, spec, trained_at) if version else None
+        now = cause.event_time or self._histories.event_time(model)
+        past = self._histories.without_ledger(found)
 
         def policy(accepted: Cause, runs: tuple[PastRun, ...], verdicts: tuple[PastVerdict, ...]) -> Decision:
-            past = History(
-                version,
-                bool(owner and owner.directory),
-                trained_at,
-                counted,
-                runs,
-                verdicts,
-                consumes_verdicts=self._deps.settings.listen,
-            )
-            return decide(accepted, spec, past, now)
+            return decide(accepted, found.loop, replace(past, runs=runs, verdicts=verdicts), now)
 
         done = self._ledger.record_cause(
-            cause, version=version, event_time=now, now=self._deps.clock(), owner=owner, decide=policy
+            cause,
+            version=found.version,
+            event_time=now,
+            now=self._deps.clock(),
+            owner=found.project,
+            decide=policy,
         )
         if cause.verdict is not None:
             self._on_verdict(cause.verdict)
@@ -115,62 +104,14 @@ class Controller:
         _log.info("cause_of_unknown_model", cause_id=cause.key, model=cause.model, source=cause.source)
         return Recorded(cause.key, decision, "", new=False)
 
-    def deploy(self, model: str, version: str, directory: str, actor: str) -> tuple[Release, bool]:
-        """Release a stored version and record its project; returns the release and whether it is new.
+    def deploy(self, model: str, version: str, directory: str, actor: str, force: str = "") -> Deployed:
+        """Release a stored version and record its project; see `deployments.deployment.deploy`."""
+        request = DeploymentRequest(model, version, directory, actor, force)
+        return deploy(self._deps, self._pipeline.verify_stored, request)
 
-        1. verify signature and digests   2. check that the lake can hold the features
-        3. check that nobody else can change the project, and that it belongs to the model   4. record the project
-        5. release, unless the version is served already
-        """
-        manifest = self._deps.store.manifest(model, version)
-        if manifest.model != model:
-            raise InvalidRequest(
-                f"version {short(version)} belongs to model {manifest.model}",
-                field="version",
-                expected=f"a version of {model}",
-            )
-        self._pipeline.verify_stored(model, version)
-        served = self._deps.store.latest_release(model)
-        self._check_columns(manifest, served)
-        if directory:
-            if not Path(directory).is_absolute():
-                raise InvalidRequest(
-                    "project_directory is not an absolute path",
-                    field="project_directory",
-                    expected="an absolute path",
-                )
-            directory = str(self._check_folder(Path(directory)))
-            found = read_loop_spec(Path(directory))
-            if found.model != model:
-                raise InvalidRequest(
-                    f"the project {directory} belongs to model {found.model}",
-                    field="project_directory",
-                    expected=f"a project of {model}",
-                )
-        known = self._ledger.project(model)
-        self._ledger.record_project(
-            model,
-            directory or (known.directory if known else ""),
-            manifest.loop,
-            version,
-            actor,
-            self._deps.clock(),
-        )
-        if served is not None and served.version == version:
-            return served, False
-        return self._deps.releaser.deploy(model, version, actor), True
-
-    def _check_folder(self, directory: Path) -> Path:
-        """The folder without links. Raises InvalidRequest where others could change the training command."""
-        try:
-            return check_project_folder(directory, trusted_roots(self._deps.settings.project_roots))
-        except ProjectError as error:
-            raise InvalidRequest(
-                error.message,
-                field="project_directory",
-                expected="a folder that only the user of retraining can change",
-                hint=error.hint,
-            ) from error
+    def start(self, model: str, slot: SideSlot, version: str, share: float, actor: str) -> Deployed:
+        """Serve a stored version beside the live one; see `deployments.deployment.start`."""
+        return start(self._deps, self._pipeline.verify_stored, model, slot, version, share, actor)
 
     def rollback(
         self,
@@ -179,12 +120,20 @@ class Controller:
         reason: str,
         to_generation: int | None,
         expected_generation: int | None = None,
+        slot: SideSlot | None = None,
     ) -> Release:
-        """Restore an earlier version. Raises NotFound, Conflict, IntegrityError; then nothing has changed.
+        """Restore an earlier version, or end `slot`. Raises NotFound, Conflict, IntegrityError; then nothing has changed.
 
-        `expected_generation` is the generation the caller saw as served: with it, a retry after a lost response raises Conflict
+        `expected_generation` is the newest generation that the caller saw: with it, a retry after a lost response raises Conflict
         instead of rolling back twice.
         """
+        if slot is not None:
+            ended = self._deps.releaser.withdraw(model, slot, actor=actor, note=reason)
+            if ended is None:
+                raise NotFound(
+                    f"{model} has no {slot}", hint=f"`homeostat releases {model}` shows what is served"
+                )
+            return ended
         return self._deps.releaser.roll_back(
             model, actor, reason, to_generation, expected_generation, self._pipeline.verify_stored
         )
@@ -195,7 +144,7 @@ class Controller:
         Raises Conflict, NotFound, NotPermitted.
         """
         waiting = self._ledger.run(run_id)
-        now = self._event_time(None, waiting.model)
+        now = self._histories.event_time(waiting.model)
 
         def objection(others: tuple[PastRun, ...]) -> str:
             refusal = may_start(others, waiting.loop.require_performance().retraining.budget, now)
@@ -235,59 +184,6 @@ class Controller:
         return seen
 
     def sync_releases(self) -> None:
-        """Copy missing releases to the ledger: a crash may have happened after the release log was written."""
+        """Copy missing releases and projects to the ledger: a crash may have happened after the release log was written."""
         self._deps.releaser.record_releases()
-
-    def _event_time(self, cause: Cause | None, model: str = "") -> datetime:
-        """The current event time: the cause's, else the lake's watermark, else the newest verdict's, else the clock's.
-
-        Never later than the clock, except for a time that the cause gives: a run in the future would stop all schedules.
-        """
-        if cause is not None and cause.event_time is not None:
-            return cause.event_time
-        name = cause.model if cause is not None else model
-        try:
-            watermark = self._deps.lake.watermark(name)
-        except DependencyUnavailable as error:
-            _log.warning("lake_unavailable", model=name, problem=str(error))
-            watermark = None
-        clock = self._deps.clock()
-        return min(watermark or self._ledger.event_time(name) or clock, clock)
-
-    def _check_columns(self, manifest: Manifest, served: Release | None) -> None:
-        """Raises UnservableModel where the lake could not hold the version's rows: a feature has changed its type.
-
-        Rows of the served version may be on their way to the lake, so its features count as well as the lake's columns.
-        """
-        before = self._deps.store.manifest(manifest.model, served.version).features if served else ()
-        known = {feature.name: FEATURE_TYPES[feature.type] for feature in before}
-        check_columns(manifest.features, known | self._deps.lake.feature_types(manifest.model))
-
-    def _trained_at(self, model: str, version: str) -> datetime | None:
-        """Event time at which a version was trained: from its run, else its last training row, else its first window."""
-        known = self._trained_at_cache.get((model, version))
-        if known is not None:
-            return known
-        runs = self._ledger.runs_of_version(version)
-        if runs:
-            trained_at: datetime | None = runs[0].event_time
-        else:
-            until = self._deps.store.manifest(model, version).origin.trained_until
-            trained_at = datetime.fromisoformat(until) if until else None
-        if trained_at is None:
-            return self._ledger.first_window(model, version)
-        self._trained_at_cache[model, version] = trained_at
-        return trained_at
-
-    def _rows_since(self, model: str, spec: LoopSpec, trained_at: datetime | None) -> int | None:
-        """Number of outcomes observed since the last training; None if no trigger needs it or the lake is unavailable."""
-        triggers = spec.performance.retraining.triggers if spec.performance else ()
-        if not any(isinstance(trigger, NewRowsTrigger) for trigger in triggers):
-            return None
-        run_times = [run.event_time for run in self._ledger.past_runs(model) if run.counts]
-        since = max([*run_times, *([trained_at] if trained_at else [])], default=None)
-        try:
-            return count_observed(self._deps.lake, model, since)
-        except DependencyUnavailable as error:
-            _log.warning("lake_unavailable", model=model, problem=str(error))
-            return None
+        record_unfinished(self._deps)

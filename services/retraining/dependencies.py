@@ -39,4 +39,10 @@ class Dependencies:
     @property
     def releaser(self) -> Releaser:
         """The only writer of the release log, using these stores."""
-        return Releaser(self.store, self.ledger, self.metrics, self.annotator, self.clock)
+        return Releaser(self.store, self.ledger, self.metrics, self.annotator, self.clock, self.gate_url)
+
+    def gate_url(self, run_id: str) -> str:
+        """The page of a run's gate result, of the console or of this service."""
+        settings = self.settings
+        base = settings.pages_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
+        return f"{base}/runs/{run_id}/gate"

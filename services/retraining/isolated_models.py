@@ -77,6 +77,11 @@ class IsolatedModel(ModelRunner):
         self.run(feeds)
         return self._isolated.seconds
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """How far the memory of its process rose since the process began to load it."""
+        return self._isolated.memory_bytes
+
 
 def _wording(doing: str) -> Wording:
     subject, _, rest = doing.partition(" was ")

@@ -16,6 +16,8 @@ from services.retraining.run_states import WAITING, WORKING
 def update_gauges(metrics: RetrainingMetrics, snapshot: MetricsSnapshot, now: datetime) -> None:
     """Set the gauges. A model without a value, such as a gate result, has no series."""
     metrics.ledger_up.set(1)
+    metrics.watch_state.clear()  # a series per state: that of the state before must go
+    metrics.first_evidence.clear()  # a generation that was not compared yet has none
     metrics.runs_open.set(len(snapshot.open_runs))
     metrics.mlflow_pending.set(snapshot.unsent)
     ages = [(now - run.created_at).total_seconds() for run in snapshot.open_runs]
@@ -30,6 +32,24 @@ def update_gauges(metrics: RetrainingMetrics, snapshot: MetricsSnapshot, now: da
     for model, last in snapshot.releases.items():
         metrics.last_release.labels(model).set(last.released_at.timestamp())
         metrics.generation.labels(model).set(last.generation)
+    for model, watch in snapshot.watches.items():
+        metrics.watch_state.labels(model, watch.state).set(1)
+        metrics.watch_evidence.labels(model).set(watch.evidence.value)
+        metrics.watch_rows.labels(model).set(watch.rows)
+        loss, former_loss = watch.losses or (None, None)
+        set_or_remove(metrics.watch_loss, (model, "released"), loss)
+        set_or_remove(metrics.watch_loss, (model, "former"), former_loss)
+    metrics.phase_running.clear()
+    for model, phase in snapshot.phases.items():
+        metrics.phase_running.labels(model, phase.slot).set(int(not phase.outcome))
+        metrics.phase_evidence.labels(model, "operational").set(phase.guard.evidence)
+        metrics.phase_evidence.labels(model, "quality").set(phase.evidence.value)
+    for model, at in snapshot.refused_phases.items():
+        metrics.last_refused_phase.labels(model).set(at.timestamp())
+    for model, at in snapshot.own_rollbacks.items():
+        metrics.last_own_rollback.labels(model).set(at.timestamp())
+    for model, ratio in snapshot.first_evidence.items():
+        metrics.first_evidence.labels(model).set(ratio)
     for model, (result, minimum_gain) in snapshot.gates.items():
         gain = result["gain"] or {"mean": None, "lower": None}
         lower = gain["lower"]
@@ -55,6 +75,15 @@ def clear_gauges(metrics: RetrainingMetrics) -> None:
         metrics.generation,
         metrics.gate_gain,
         metrics.gate_margin,
+        metrics.watch_state,
+        metrics.watch_evidence,
+        metrics.watch_rows,
+        metrics.watch_loss,
+        metrics.last_own_rollback,
+        metrics.first_evidence,
+        metrics.phase_running,
+        metrics.phase_evidence,
+        metrics.last_refused_phase,
     ):
         labelled.clear()
 

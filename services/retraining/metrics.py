@@ -152,6 +152,74 @@ class RetrainingMetrics:
             ["model"],
             registry=self.registry,
         )
+        self.first_evidence = Gauge(
+            "homeostat_retraining_first_version_evidence_ratio",
+            "Evidence that the served version is worse than the first one on the same rows: logarithm relative to that of the "
+            "threshold, 1 at an alarm.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.watches = Counter(
+            "homeostat_retraining_watches_total",
+            "Watched releases whose watch this process ended, by outcome: kept, rolled_back, worse, superseded or failed.",
+            ["model", "outcome"],
+            registry=self.registry,
+        )
+        self.watch_state = Gauge(
+            "homeostat_retraining_watch_state",
+            "1 for the state of the watch of the model's newest watched release; see `state` of the watch in /status.",
+            ["model", "state"],
+            registry=self.registry,
+        )
+        self.watch_evidence = Gauge(
+            "homeostat_retraining_watch_evidence",
+            "Evidence that the newest watched release is worse than the version before it; at 20 a promotion is rolled back.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.watch_rows = Gauge(
+            "homeostat_retraining_watch_rows",
+            "Rows that both versions of the newest watch were scored on.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.watch_loss = Gauge(
+            "homeostat_retraining_watch_loss",
+            "Loss on the rows of the newest watch, in the model's metric, of the released version and of the former one.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self.last_own_rollback = Gauge(
+            "homeostat_retraining_last_own_rollback_timestamp_seconds",
+            "When the loop last rolled a release back, in seconds since 1970.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.phases = Counter(
+            "homeostat_retraining_phases_total",
+            "Phases of runs that this process ended, by outcome: passed, operational, worse, withdrawn, champion_changed or "
+            "slot_taken.",
+            ["model", "slot", "outcome"],
+            registry=self.registry,
+        )
+        self.phase_running = Gauge(
+            "homeostat_retraining_phase_running",
+            "1 while a challenger of the model is tried in this slot before its promotion.",
+            ["model", "slot"],
+            registry=self.registry,
+        )
+        self.phase_evidence = Gauge(
+            "homeostat_retraining_phase_evidence",
+            "Evidence against the challenger of the newest phase: kind operational or quality; at 20 of either it is refused.",
+            ["model", "kind"],
+            registry=self.registry,
+        )
+        self.last_refused_phase = Gauge(
+            "homeostat_retraining_last_refused_phase_timestamp_seconds",
+            "When a challenger was last refused as canary or shadow, in seconds since 1970.",
+            ["model"],
+            registry=self.registry,
+        )
         self.annotations = Counter(
             "homeostat_retraining_annotations_total",
             "Grafana annotations of releases and rollbacks, by result.",

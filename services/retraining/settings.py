@@ -21,6 +21,11 @@ class RetrainingSettings(BaseSettings):
         description="Additional host names accepted in the Host header, comma separated. Loopback names and the value of "
         "`HOMEOSTAT_RETRAINING_HOST` are always accepted.",
     )
+    pages_url: str = Field(
+        "",
+        description="URL at which people open the console or this service, for links to gate results in MLflow and annotations. "
+        "Empty: the address that this service listens on.",
+    )
     ledger: str = Field(
         "", description="SQLAlchemy URL of the ledger: SQLite or Postgres. Empty: `<home>/ledger.sqlite`."
     )
@@ -30,13 +35,16 @@ class RetrainingSettings(BaseSettings):
     )
     listen: bool = Field(
         True,
-        description="Whether to consume verdicts from Kafka. If false, only `POST /triggers` starts runs.",
+        description="Whether to consume verdicts from Kafka. If false, verdicts start no runs: only schedules, and "
+        "requests and alerts that are sent to `POST /triggers`, do.",
     )
     consumer_group: str = Field(
         "homeostat-retraining", description="Kafka consumer group of the verdict consumer."
     )
     runs_at_once: int = Field(
-        1, ge=1, description="Maximum number of runs executed at the same time, over all models."
+        2,
+        ge=1,
+        description="Maximum number of runs executed at the same time, each of another model; the oldest begins first.",
     )
     project_roots: str = Field(
         "",
@@ -44,16 +52,17 @@ class RetrainingSettings(BaseSettings):
         "belong to the service's user, and nobody else may be able to write there or replace a folder above them.",
     )
     poll_seconds: float = Field(
-        0.25,
+        2.0,
         gt=0,
         le=10,
-        description="Seconds between polls of the ledger for new work, and between attempts to take the leader lease.",
+        description="Seconds between polls of the ledger for work that another process has recorded, and between attempts to "
+        "take the leader lease. Work of this process starts at once.",
     )
     attempts: int = Field(
         3,
         ge=1,
-        description="How often a step of a run is started. A step is repeated if the service dies in it; a run whose step "
-        "ended the service this many times is abandoned. Stopping the service does not count.",
+        description="Maximum number of starts of one step of a run. A step starts again if the service crashed during it; after "
+        "this many crashes in the same step, the run is abandoned. Stopping the service does not count.",
     )
     niceness: int = Field(
         5,
@@ -63,14 +72,21 @@ class RetrainingSettings(BaseSettings):
     )
     training_user: str = Field(
         "",
-        description="Name of the user that runs training commands, if retraining runs as root. It reaches the files of its run "
-        "and no others of the home. Empty: the user of the service.",
+        description="Name of the user that runs training commands, if retraining runs as root. Of the home, it can access "
+        "only the files of its run. Empty: the user of the service.",
     )
     training_memory_bytes: int = Field(
         0,
         ge=0,
         description="Memory limit in bytes of every training command, of each of its processes and of all together; 0: only what "
         "`training.memory_mib` in `loop.yaml` says.",
+    )
+    training_total_memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory in bytes that the training commands of all runs share. A run starts only if its "
+        "`training.memory_mib` is free; if that is not set, its limit is this memory divided by "
+        "`HOMEOSTAT_RETRAINING_RUNS_AT_ONCE`. 0: runs start regardless of memory.",
     )
     training_cpu_seconds: int = Field(
         0,
@@ -89,7 +105,7 @@ class RetrainingSettings(BaseSettings):
         600.0,
         gt=0,
         description="Time limit in seconds for loading and scoring a model in one step of a run. This happens in an isolated "
-        "process, which is ended at the limit; so ends the run.",
+        "process; at the limit it is killed, and the run ends.",
     )
     model_memory_bytes: int = Field(
         0,
@@ -105,6 +121,29 @@ class RetrainingSettings(BaseSettings):
     bad_windows: bool = Field(
         True,
         description="Whether to exclude rows of windows with verdict data_fault from training and holdout.",
+    )
+    watch_seconds: float = Field(
+        5.0, gt=0, le=3600, description="Seconds between two evaluations of the watched releases."
+    )
+    schedule_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Seconds between two checks for schedules that are due without a verdict.",
+    )
+    schedule_grace_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds for which a schedule that is due waits for a verdict on performance, before it fires without one.",
+    )
+    inference_urls: str = Field(
+        "http://127.0.0.1:8000",
+        description="Base URL of each inference server, comma separated; not that of a load balancer. While a run's "
+        "canary or shadow is tried, their metrics are read to compare it with the live version. The requests carry "
+        "the key in `HOMEOSTAT_API_KEY_FILE` or `HOMEOSTAT_API_KEY`, which needs the scope `read`.",
+    )
+    guard_seconds: float = Field(
+        1.0, gt=0, le=60, description="Seconds between two evaluations of a run's canary or shadow."
     )
     mlflow: bool = Field(True, description="Whether runs and versions are sent to MLflow.")
     mlflow_uri: str = Field("", description="MLflow tracking URI. Empty: SQLite at `<home>/mlflow.sqlite`.")

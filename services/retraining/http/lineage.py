@@ -7,12 +7,13 @@ from typing import Any
 
 from services.retraining.ledger.ledger import Ledger, run_id_of
 from services.retraining.ledger.records import Run
-from shared.contracts.lake_schema import FEATURE_PREFIX, LABEL, SCORE, SCORES
+from shared.contracts.lake_schema import FEATURE_PREFIX, LABEL, SCORE, SCORES, feature_of
 from shared.contracts.manifest import Manifest
 from shared.contracts.prediction import Prediction
 from shared.errors import DependencyUnavailable, NotFound
 from shared.models.answers import label_of
 from shared.observability.logs import get_logger
+from shared.stores.erasure.subject import personal_names
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 from shared.stores.prediction_lookup import answered_by, find_prediction
@@ -29,8 +30,8 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
             hint="a new prediction reaches the lake within seconds; a prediction of another installation is only in its own lake",
         )
     manifest = store.manifest(row["model"], row["version"])
-    personal = {FEATURE_PREFIX + feature.name for feature in manifest.features if feature.personal}
-    shown = {name: "(personal)" if name in personal else value for name, value in row.items()}
+    personal = personal_names(manifest.features)
+    shown = {name: "(personal)" if _is_of(name, personal) else value for name, value in row.items()}
     version = _version(ledger, manifest)
     served_by = [entry for entry in version["releases"] if entry["generation"] == row["generation"]]
     return {
@@ -39,6 +40,11 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
         "version": version,
         **_cause_of(ledger, _run(ledger, manifest.origin.run_id)),
     }
+
+
+def _is_of(column: str, personal: frozenset[str]) -> bool:
+    """Whether it stores a personal feature; it may be spelled as an earlier version did."""
+    return column.startswith(FEATURE_PREFIX) and feature_of(column).casefold() in personal
 
 
 def _named(prediction: Prediction, row: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +126,11 @@ def _version(ledger: Ledger, manifest: Manifest) -> dict[str, Any]:
         "origin": manifest.origin.model_dump(mode="json"),
         "metrics": manifest.metrics,
         "releases": ledger.releases_of_version(manifest.version),
+        "watches": [
+            watch.to_json()
+            for watch in ledger.watches.of_model(manifest.model)
+            if watch.version == manifest.version
+        ],
     }
 
 
@@ -154,3 +165,11 @@ def describe_run(run: Run, answers: list[dict[str, Any]] | None = None) -> dict[
     """A run as JSON, without the loop specification, which the manifest has."""
     shown = {field.name: getattr(run, field.name) for field in fields(run) if field.name != "loop"}
     return {**shown, "automation": run.loop.automation, "approvals": answers or []}
+
+
+def without_measures(described: dict[str, Any]) -> dict[str, Any]:
+    """As `describe_run`, without the numbers of the gate's checks, which are long: for lists of runs."""
+    if described["gate"] is None:
+        return described
+    gate = {name: value for name, value in described["gate"].items() if name != "measures"}
+    return {**described, "gate": gate}

@@ -5,22 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.retraining.controller import Controller
-from services.retraining.http.lineage import describe_run, why_cause, why_prediction, why_run, why_version
+from services.retraining.histories import Histories
+from services.retraining.http.document import Document
+from services.retraining.http.gate_routes import add_gate_routes
+from services.retraining.http.lineage import (
+    describe_run,
+    why_cause,
+    why_prediction,
+    why_run,
+    why_version,
+    without_measures,
+)
+from services.retraining.http.policy_routes import add_policy_routes
+from services.retraining.http.request_bodies import (
+    Acknowledgement,
+    Alerts,
+    Answer,
+    Deployment,
+    Rollback,
+    Trigger,
+)
+from services.retraining.http.step_routes import add_step_routes
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.ledger_gauges import clear_gauges, update_gauges
 from services.retraining.metrics import RetrainingMetrics
-from services.retraining.policy.attention import Issue
 from services.retraining.rollout.rollback import default_rollback_generation
 from services.retraining.run_states import TRANSITIONS
 from services.retraining.triggers.webhooks import read_triggers
@@ -30,7 +49,8 @@ from shared.access.scope import Scope
 from shared.errors import DependencyUnavailable, InvalidRequest
 from shared.http.access_check import caller_of
 from shared.http.host_check import AllowedHosts
-from shared.http.json_body import parse_model, read_json
+from shared.http.json_body import described as body_of
+from shared.http.json_body import parse_model
 from shared.http.own_threads import OwnThreads
 from shared.http.responses import json_response
 from shared.messaging.record_mac import RecordMac
@@ -44,7 +64,7 @@ OBSERVING_THREADS = 2
 class RouteDependencies:
     """Dependencies of the routes. `status` returns the body of `/status`; `is_ready`: whether this process can work.
 
-    `mac` knows drift's keys, which attest the verdicts that alerts name.
+    `mac` knows drift's keys, which attest the verdicts that alerts name. `runs`: the folder of all runs' files.
     """
 
     controller: Controller
@@ -59,60 +79,14 @@ class RouteDependencies:
     authenticator: Authenticator
     maximum_body_bytes: int
     mac: RecordMac
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Deployment(_Body):
-    """`POST /models/{model}/deployments`."""
-
-    version: str = Field(pattern=r"^[0-9a-f]{64}$")
-    project_directory: str = ""
-    actor: str = Field("", max_length=100)
-
-
-class Rollback(_Body):
-    """`POST /models/{model}/rollback`."""
-
-    actor: str = Field("", max_length=100)
-    reason: str = Field("", max_length=500)
-    to_generation: int | None = Field(None, ge=1)
-    expected_generation: int | None = Field(None, ge=1)
-
-
-class Answer(_Body):
-    """`POST /runs/{run_id}/approve` and `…/reject`."""
-
-    actor: str = Field("", max_length=100)
-
-
-class Acknowledgement(_Body):
-    """`POST /causes/{key}/acknowledge`."""
-
-    actor: str = Field("", max_length=100)
-    note: str = Field("", max_length=500)
-    and_older: bool = Field(False, strict=True)
-    issue: Issue | None = None
-    expected_older: int | None = Field(None, ge=0)
-
-    @model_validator(mode="after")
-    def _check_older(self) -> Acknowledgement:
-        if not self.and_older and (self.issue is not None or self.expected_older is not None):
-            raise ValueError("issue and expected_older select older decisions: set and_older")
-        return self
-
-
-async def _document(request: Request) -> Any:
-    return await read_json(request, maximum_bytes=request.app.state.maximum_body_bytes)
+    runs: Path
+    histories: Histories
 
 
 def _caller(request: Request) -> Caller:
     return caller_of(request.scope)
 
 
-Document = Annotated[Any, Depends(_document)]
 # Who is recorded for an action: the caller, with the name that the body claims (`Caller.actor`).
 By = Annotated[Caller, Depends(_caller)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -149,7 +123,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
         return Response(await observing.run(collect), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    @router.post("/triggers", status_code=202)
+    @router.post("/triggers", status_code=202, openapi_extra=body_of(Trigger, Alerts))
     def triggers(document: Document, caller: By) -> Response:
         """Submit causes in Homeostat's format, Alertmanager's or Grafana's; returns the decision on each."""
         causes, ignored = read_triggers(document, deps.clock(), caller, deps.mac)
@@ -163,32 +137,58 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     @router.get("/models/{model}/releases")
     def releases(model: str) -> Response:
-        """The release log, oldest first, the generation a rollback without a target restores, and who set the project folder."""
+        """The release log and the watches, oldest first, what a rollback restores if no canary runs, and who set the folder.
+
+        A watch compares a release with the version before it, on the rows it answers. `rollback_target` is what a rollback
+        without a target restores; while a canary runs, it withdraws the canary instead and restores nothing.
+        """
         log = deps.store.releases(model)
         return json_response(
             {
                 "model": model,
                 "releases": [entry.model_dump(mode="json") for entry in log],
                 "rollback_target": default_rollback_generation(log),
+                "watches": [watch.to_json() for watch in deps.ledger.watches.of_model(model)],
                 "project_folders": deps.ledger.project_folders(model),
             }
         )
 
-    @router.post("/models/{model}/deployments", status_code=201)
+    @router.post("/models/{model}/deployments", status_code=201, openapi_extra=body_of(Deployment))
     def deployments(model: str, document: Document, caller: By) -> Response:
-        """Release a version; the served version is not released again."""
-        body = parse_model(Deployment, document)
-        release, new = deps.controller.deploy(
-            model, body.version, body.project_directory, caller.actor(body.actor)
-        )
-        return json_response({"release": release.model_dump(mode="json"), "new": new}, 201 if new else 200)
+        """Release a version that passes the gate against the live one, or with `force`, the reason to do without; 409 if refused.
 
-    @router.post("/models/{model}/rollback", status_code=201)
+        With `slot` canary or shadow it is served beside the live one, without a gate. The served version is not released again.
+        `notes`: what to know, such as features whose type changes in the lake.
+        """
+        body = parse_model(Deployment, document)
+        actor = caller.actor(body.actor)
+        done = (
+            deps.controller.deploy(model, body.version, body.project_directory, actor, body.force)
+            if body.slot == "live"
+            else deps.controller.start(model, body.slot, body.version, body.share, actor)
+        )
+        document = {
+            "release": done.release.model_dump(mode="json"),
+            "new": done.new,
+            "notes": list(done.notes),
+            "gate": done.gate,
+        }
+        return json_response(document, 201 if done.new else 200)
+
+    @router.post("/models/{model}/rollback", status_code=201, openapi_extra=body_of(Rollback))
     def rollback(model: str, document: Document, caller: By) -> Response:
-        """Restore the previous version, or that of a given generation; 409 unless `expected_generation` is served."""
+        """Withdraw the canary, or restore the previous version or that of a given generation.
+
+        With `slot`, end that slot. 409 unless `expected_generation` is the newest.
+        """
         body = parse_model(Rollback, document)
         release = deps.controller.rollback(
-            model, caller.actor(body.actor), body.reason, body.to_generation, body.expected_generation
+            model,
+            caller.actor(body.actor),
+            body.reason,
+            body.to_generation,
+            body.expected_generation,
+            body.slot,
         )
         return json_response({"release": release.model_dump(mode="json")}, 201)
 
@@ -201,14 +201,20 @@ def make_router(deps: RouteDependencies) -> APIRouter:
             )
         found = deps.ledger.runs(model, (state,) if state else (), limit)
         answers = deps.ledger.answers_of([run.run_id for run in found])
-        return json_response({"runs": [describe_run(run, answers.get(run.run_id)) for run in found]})
+        return json_response(
+            {"runs": [without_measures(describe_run(run, answers.get(run.run_id))) for run in found]}
+        )
 
     @router.get("/runs/{run_id}")
     def run(run_id: str) -> Response:
         """One run: its state, gate result and approvals."""
         return described(deps.ledger.run(run_id))
 
-    @router.post("/runs/{run_id}/approve")
+    add_gate_routes(router, lambda: deps.ledger)
+    add_policy_routes(router, deps)
+    add_step_routes(router, lambda: deps.ledger, lambda: deps.store, lambda: deps.runs)
+
+    @router.post("/runs/{run_id}/approve", openapi_extra=body_of(Answer))
     def approve(run_id: str, document: Document, caller: By) -> Response:
         """Approve a run: start a suggested one, or promote one that passed the gate; 409 if it does not await approval.
 
@@ -219,7 +225,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
         own = Scope.ADMIN in caller.scopes
         return described(deps.controller.approve(run_id, actor, may_be_own=own))
 
-    @router.post("/runs/{run_id}/reject")
+    @router.post("/runs/{run_id}/reject", openapi_extra=body_of(Answer))
     def reject(run_id: str, document: Document, caller: By) -> Response:
         """Reject a run; 409 if it does not await approval."""
         return described(deps.controller.reject(run_id, caller.actor(parse_model(Answer, document).actor)))
@@ -234,7 +240,12 @@ def make_router(deps: RouteDependencies) -> APIRouter:
             }
         )
 
-    @router.post("/causes/{key}/acknowledge")
+    @router.get("/decisions/open")
+    def open_decisions() -> Response:
+        """Keys of the causes that a person has still to decide on: decisions not acknowledged, and runs that have not ended."""
+        return json_response({"causes": deps.ledger.open_causes()})
+
+    @router.post("/causes/{key}/acknowledge", openapi_extra=body_of(Acknowledgement))
     def acknowledge(key: str, document: Document, caller: By) -> Response:
         """Record that a person has seen a decision, and optionally older ones; the first acknowledgement counts."""
         body = parse_model(Acknowledgement, document)

@@ -7,18 +7,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, or_, select
+from sqlalchemy import Connection, RowMapping, case, exists, func, or_, select
 
 from services.retraining.ledger.statements import plain
-from services.retraining.ledger.tables import acknowledgement, budget_entry, cause, decision, run
-from services.retraining.policy.attention import FOLLOWING, EarlierRun, Issue, issue_of
-from services.retraining.run_states import SERVICE_DIED
+from services.retraining.ledger.tables import acknowledgement, budget_entry, cause, decision, run, watch
+from services.retraining.policy.attention import FOLLOWING, TAKEN_BACK, EarlierRun, Issue, issue_of
+from services.retraining.run_states import OPEN, SERVICE_DIED
 from shared.errors import Conflict
 
-# A verdict on performance is data_fault only because the verdict on the inputs of the same window is, which has the issue.
-REPEATS_INPUTS = (cause.c.state == "data_fault") & (
-    func.coalesce(cause.c.verdict["detector"].as_string(), "") == "performance"
+_of_inputs = cause.alias("of_inputs")
+# A verdict on performance is data_fault because the verdict on the inputs of the same window is, which has the issue; or because
+# outcomes contradict each other, which is an issue of its own.
+REPEATS_INPUTS = (
+    (cause.c.state == "data_fault")
+    & (func.coalesce(cause.c.verdict["detector"].as_string(), "") == "performance")
+    & exists().where(
+        _of_inputs.c.model == cause.c.model,
+        _of_inputs.c.window_end == cause.c.window_end,
+        _of_inputs.c.state == "data_fault",
+        _of_inputs.c.verdict["detector"].as_string() == "inputs",
+    )
 )
+# The state of a run whose version the loop took back: it has replaced nothing.
+_TAKEN_BACK = exists().where(watch.c.run_id == run.c.run_id, watch.c.state == "rolled_back")
+RUN_STATE = case((_TAKEN_BACK, TAKEN_BACK), else_=func.coalesce(run.c.state, ""))
 # Columns that `issues_of` needs. A query that selects them joins decision and cause, and outer-joins run.
 ISSUE_COLUMNS = (
     decision.c.id,
@@ -27,7 +39,7 @@ ISSUE_COLUMNS = (
     decision.c.reason_code,
     cause.c.state.label("cause_state"),
     REPEATS_INPUTS.label("repeats_inputs"),
-    func.coalesce(run.c.state, "").label("run_state"),
+    RUN_STATE.label("run_state"),
     func.coalesce(run.c.reason_code, "").label("run_code"),
 )
 ACKNOWLEDGEMENT_COLUMNS = (
@@ -121,6 +133,12 @@ def unacknowledged_decisions(
     ]
 
 
+def open_causes(connection: Connection) -> list[str]:
+    """Causes that a person has still to decide on: unacknowledged ones with an issue, and those of runs that have not ended."""
+    runs = connection.execute(select(run.c.cause_key).where(run.c.state.in_(OPEN))).scalars()
+    return sorted({*runs, *(one.cause_key for one in unacknowledged_decisions(connection))})
+
+
 def unacknowledged_groups(connection: Connection, model: str = "") -> list[dict[str, Any]]:
     """Unacknowledged decisions grouped by model and issue, newest group first; each with the reason of its newest decision."""
     groups: dict[tuple[str, Issue], list[UnacknowledgedDecision]] = {}
@@ -154,7 +172,7 @@ def _runs_of(connection: Connection, models: Iterable[str]) -> dict[str, list[tu
     """The runs of models, oldest first, each with the id of the decision that created it."""
     query = (
         select(
-            decision.c.id, decision.c.action, run.c.model, run.c.state, run.c.event_time, budget_entry.c.state
+            decision.c.id, decision.c.action, run.c.model, RUN_STATE, run.c.event_time, budget_entry.c.state
         )
         .join(decision, decision.c.cause_key == run.c.cause_key)
         .outerjoin(budget_entry, budget_entry.c.run_id == run.c.run_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.retraining.ledger.records import Run
-from services.retraining.run_states import ENDS, WORKING
+from services.retraining.run_states import ENDS, PHASES, WORKING
 from shared.access.caller import authenticated_name
 from shared.errors import Conflict
 
@@ -17,7 +17,7 @@ def is_repeated(run: Run, last_answer: str, answer: str) -> bool:
     """
     if last_answer != answer:
         return False
-    return run.state == "rejected" if answer == "no" else run.state in (*WORKING, "promoted")
+    return run.state == "rejected" if answer == "no" else run.state in (*WORKING, *PHASES, "promoted")
 
 
 def is_requester(requester: str, actor: str) -> bool:

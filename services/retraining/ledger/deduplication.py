@@ -73,12 +73,18 @@ def insert_cause(connection: Connection, received: Cause, version: str, now: dat
         "reason": received.reason,
         "actor": received.actor,
         "version": version,
-        "state": "resolved" if received.resolved else ANNOUNCED if received.about else "asked",
+        "state": _state_without_verdict(received),
         "deliveries": 1,
         "first_seen_at": now,
         **_of_verdict(received),
     }
     connection.execute(cause.insert().values(**values))
+
+
+def _state_without_verdict(received: Cause) -> str:
+    if received.source == "comparison":
+        return "drift"  # of the performance; it needs a person unless a run resolves it
+    return "resolved" if received.resolved else ANNOUNCED if received.about else "asked"
 
 
 def count_delivery(connection: Connection, received: Cause, known: Recorded) -> None:

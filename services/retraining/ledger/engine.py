@@ -20,6 +20,20 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK_SECONDS = 30
 _TLS_HINT = "check sslmode, sslrootcert, sslcert and sslkey in the URL of HOMEOSTAT_RETRAINING_LEDGER"
 _LOCK = crc32(b"homeostat ledger")
+# A network or machine that is gone is noticed within seconds. libpq's names and units: seconds, tcp_user_timeout in ms.
+_POSTGRES = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+# A service that is stopped within a transaction holds its locks no longer than this.
+_IDLE_IN_TRANSACTION = "SET SESSION idle_in_transaction_session_timeout = '5s'"
+
+
+class LeaseLost(DependencyUnavailable):
+    """This process is not the leader any more: another one has the lease, and executes the runs."""
 
 
 def open_engine(url: str) -> Engine:
@@ -32,7 +46,11 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif parsed.get_backend_name() == "postgresql":
-        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        limits = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limits
+        )
+        event.listen(engine, "connect", _prepare_postgres)
     else:
         raise OperatorError(
             f"the ledger does not support {parsed.get_backend_name()}",
@@ -59,11 +77,17 @@ def open_engine(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """An exclusive write transaction: no other writer changes what it has read. Raises DependencyUnavailable."""
+    """An exclusive write transaction: no other writer changes what it has read. Raises DependencyUnavailable.
+
+    An engine with the execution option `fence` calls it first in each transaction: it raises LeaseLost.
+    """
     try:
         with engine.execution_options(writing=True).begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            fence = connection.get_execution_options().get("fence")
+            if fence is not None:
+                fence(connection)
             yield connection
     except SQLAlchemyError as error:
         raise _unavailable(error) from error
@@ -104,6 +128,11 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgres(connection: Any, _: Any) -> None:
+    connection.execute(_IDLE_IN_TRANSACTION)
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

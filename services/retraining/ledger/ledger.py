@@ -44,8 +44,9 @@ from services.retraining.ledger.tables import (
     release,
     run,
 )
+from services.retraining.ledger.verdict_log import VerdictLog
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
-from services.retraining.run_states import WAITING, WORKING, State
+from services.retraining.run_states import WAITING, WORKING, State, after_gate
 from shared.access.caller import NotPermitted
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
@@ -61,6 +62,17 @@ def run_id_of(cause_key: str) -> str:
 
 class Ledger(LedgerQueries):
     """Reads and writes the ledger behind `engine`."""
+
+    def require_lease(self) -> None:
+        """Raises LeaseLost if this is the leader's view of the ledger and another process is the leader."""
+        if "fence" in self._engine.get_execution_options():
+            with writing(self._engine):
+                pass
+
+    @property
+    def verdict_log(self) -> VerdictLog:
+        """Verdicts with the decisions on them."""
+        return VerdictLog(self._engine)
 
     def record_project(
         self, model: str, directory: str, loop: LoopSpec, version: str, actor: str, now: datetime
@@ -256,7 +268,7 @@ class Ledger(LedgerQueries):
                 return transition_run(
                     connection, old, "queued", now, {"event_time": event_time or old.event_time}
                 )
-            return transition_run(connection, old, "promoting", now, {})
+            return transition_run(connection, old, after_gate(old.loop.rollout, old.champion), now, {})
 
     def record_release(self, done: Release) -> None:
         """Copy an entry of the release log; a repetition changes nothing."""
@@ -271,6 +283,7 @@ class Ledger(LedgerQueries):
                 actor=done.actor,
                 run_id=done.run_id,
                 released_at=done.released_at,
+                note=done.note,
             )
             if inserted:
                 add_to_outbox(connection, "release", done.model_dump(mode="json"))

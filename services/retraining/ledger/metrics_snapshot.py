@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from services.retraining.ledger.acknowledgements import unacknowledged_decisions
-from services.retraining.ledger.tables import approval, gate, outbox, project, release, run
+from services.retraining.ledger.first_comparisons import current_comparisons
+from services.retraining.ledger.phases import Phase, last_refusals, newest_phases
+from services.retraining.ledger.tables import approval, gate, outbox, project, release, run, watch
+from services.retraining.ledger.watches import Watch, newest_watches
 from services.retraining.run_states import OPEN, State
+from shared.contracts.release import LIVE_REASONS
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class LastRelease:
-    """The newest release of a model in the ledger."""
+    """The newest live release of a model in the ledger."""
 
     generation: int
     released_at: datetime
@@ -34,7 +38,12 @@ class LastRelease:
 
 @dataclass(frozen=True)
 class MetricsSnapshot:
-    """A consistent read. `gates` has each model's latest gate result and the minimum gain it required."""
+    """A consistent read. `gates` has each model's latest gate result and the minimum gain it required.
+
+    `watches` has each model's newest watch, `own_rollbacks` when the loop last rolled back, `first_evidence` the evidence that
+    the served version is worse than the first one, relative to its threshold, `phases` each model's newest phase,
+    `refused_phases` when a challenger was last refused in one.
+    """
 
     models: tuple[str, ...]
     open_runs: tuple[OpenRun, ...]
@@ -42,6 +51,11 @@ class MetricsSnapshot:
     releases: dict[str, LastRelease]
     gates: dict[str, tuple[dict[str, Any], float]]
     unsent: int
+    watches: dict[str, Watch] = field(default_factory=dict)
+    own_rollbacks: dict[str, datetime] = field(default_factory=dict)
+    first_evidence: dict[str, float] = field(default_factory=dict)
+    phases: dict[str, Phase] = field(default_factory=dict)
+    refused_phases: dict[str, datetime] = field(default_factory=dict)
 
 
 def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
@@ -58,14 +72,21 @@ def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
         .where(run.c.state.in_(OPEN))
         .order_by(run.c.created_at, run.c.run_id)
     )
-    newest = select(release.c.model, func.max(release.c.generation).label("generation")).group_by(
-        release.c.model
+    newest = (
+        select(release.c.model, func.max(release.c.generation).label("generation"))
+        .where(release.c.reason.in_(LIVE_REASONS))
+        .group_by(release.c.model)
     )
     top = newest.subquery()
     last = connection.execute(
         select(release.c.model, release.c.generation, release.c.released_at).join(
             top, (release.c.model == top.c.model) & (release.c.generation == top.c.generation)
         )
+    )
+    rolled_back = (
+        select(watch.c.model, func.max(watch.c.ended_at).label("at"))
+        .where(watch.c.state == "rolled_back")
+        .group_by(watch.c.model)
     )
     waiting = select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
     return MetricsSnapshot(
@@ -77,6 +98,11 @@ def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
         releases={row.model: LastRelease(row.generation, row.released_at) for row in last},
         gates={model: found for model in models if (found := _last_gate(connection, model)) is not None},
         unsent=int(connection.execute(waiting).scalar_one()),
+        watches={one.model: one for one in newest_watches(connection)},
+        own_rollbacks={row.model: row.at for row in connection.execute(rolled_back)},
+        first_evidence={one.model: one.evidence_ratio for one in current_comparisons(connection)},
+        phases={one.model: one for one in newest_phases(connection)},
+        refused_phases=last_refusals(connection),
     )
 
 

@@ -12,14 +12,25 @@ from services.retraining.ledger.acknowledgements import (
     ACKNOWLEDGEMENT_COLUMNS,
     ISSUE_COLUMNS,
     issues_of,
+    open_causes,
     unacknowledged_groups,
     with_acknowledgement,
 )
 from services.retraining.ledger.engine import reading
+from services.retraining.ledger.first_comparisons import FirstComparisons
 from services.retraining.ledger.metrics_snapshot import MetricsSnapshot, read_metrics_snapshot
+from services.retraining.ledger.phases import Phases
 from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.revisions import revisions_of
-from services.retraining.ledger.statements import EVALUATED, RUNS, plain, run_of, runs_before
+from services.retraining.ledger.statements import (
+    EVALUATED,
+    RUNS,
+    is_about,
+    plain,
+    run_of,
+    runs_before,
+    verdicts_before,
+)
 from services.retraining.ledger.tables import (
     acknowledgement,
     approval,
@@ -31,8 +42,9 @@ from services.retraining.ledger.tables import (
     release,
     run,
 )
-from services.retraining.policy.decision import PastRun
-from services.retraining.run_states import WORKING
+from services.retraining.ledger.watches import Watches
+from services.retraining.policy.decision import PastRun, PastVerdict
+from services.retraining.run_states import PHASES, WORKING
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.verdict import Verdict
 
@@ -42,6 +54,21 @@ class LedgerQueries:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    @property
+    def watches(self) -> Watches:
+        """Watched releases."""
+        return Watches(self._engine)
+
+    @property
+    def first_comparisons(self) -> FirstComparisons:
+        """Comparisons of served versions with the first one."""
+        return FirstComparisons(self._engine)
+
+    @property
+    def phases(self) -> Phases:
+        """Challengers that are tried in a slot."""
+        return Phases(self._engine)
 
     def close(self) -> None:
         """Close the connections."""
@@ -68,10 +95,7 @@ class LedgerQueries:
             .order_by(project_folder.c.id)
         )
         with reading(self._engine) as connection:
-            return [
-                {str(name): value for name, value in row.items()}
-                for row in connection.execute(changes).mappings()
-            ]
+            return [plain(row) for row in connection.execute(changes).mappings()]
 
     def models(self) -> list[str]:
         """Models with a project, by name."""
@@ -116,6 +140,11 @@ class LedgerQueries:
         with reading(self._engine) as connection:
             return unacknowledged_groups(connection, model)
 
+    def open_causes(self) -> list[str]:
+        """Causes that a person has still to decide on."""
+        with reading(self._engine) as connection:
+            return open_causes(connection)
+
     def cause(self, key: str) -> dict[str, Any] | None:
         """A cause and the decision about it, as `cause` and `decision`; None if there is no such cause."""
         decided = (
@@ -153,7 +182,7 @@ class LedgerQueries:
         with reading(self._engine) as connection:
             found: datetime | None = connection.execute(
                 select(cause.c.window_start)
-                .where(cause.c.model == model, cause.c.version == version, cause.c.window_start.is_not(None))
+                .where(cause.c.model == model, is_about(version), cause.c.window_start.is_not(None))
                 .order_by(cause.c.window_start)
                 .limit(1)
             ).scalar()
@@ -211,6 +240,12 @@ class LedgerQueries:
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
+    def runs_in_phases(self) -> list[str]:
+        """Ids of runs whose challenger is tried in a slot, oldest first."""
+        query = select(run.c.run_id).where(run.c.state.in_(PHASES)).order_by(run.c.created_at, run.c.run_id)
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
     def runs_of_version(self, version: str) -> list[Run]:
         """Runs that produced a version (identical bytes are the same version), oldest first."""
         with reading(self._engine) as connection:
@@ -236,10 +271,10 @@ class LedgerQueries:
                 found.setdefault(str(row["run_id"]), []).append(plain(row))
         return found
 
-    def past_runs(self, model: str) -> tuple[PastRun, ...]:
-        """The runs of a model, as input for the policy."""
+    def past(self, model: str, version: str = "") -> tuple[tuple[PastRun, ...], tuple[PastVerdict, ...]]:
+        """The runs of a model and the verdicts about a version, as input for the policy."""
         with reading(self._engine) as connection:
-            return runs_before(connection, model)
+            return runs_before(connection, model), verdicts_before(connection, model, version)
 
     def releases_of_version(self, version: str) -> list[dict[str, Any]]:
         """Releases of a version, oldest first."""
@@ -259,9 +294,6 @@ class LedgerQueries:
 
     def unsent_count(self) -> int:
         """Number of outbox entries not yet sent to MLflow."""
+        query = select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
         with reading(self._engine) as connection:
-            return int(
-                connection.execute(
-                    select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
-                ).scalar_one()
-            )
+            return int(connection.execute(query).scalar_one())

@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.retraining.cause import Cause
 from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.tables import approval, budget_entry, cause, gate, outbox, run
-from services.retraining.policy.decision import Decision, PastRun, PastVerdict
+from services.retraining.policy.decision import MAX_VERDICTS, Decision, PastRun, PastVerdict
 from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, State
 from shared.contracts.verdict import SCHEDULED
 from shared.errors import Conflict, NotFound
-
-_MAX_VERDICTS = 128
 
 ANSWERS = select(approval.c.answer)
 # Each scheduled detector covers event time without overlap. A verdict on a window that a person chose counts as a cause only.
@@ -49,9 +47,9 @@ def run_of(connection: Connection, run_id: str) -> Run:
 
 
 def requester_of(connection: Connection, cause_key: str) -> str:
-    """Who sent the request or alert that a run is for; empty for a verdict of drift."""
+    """Who sent the request or alert that a run is for; empty for a cause that Homeostat found."""
     found = connection.execute(
-        select(cause.c.actor).where(cause.c.key == cause_key, cause.c.source != "verdict")
+        select(cause.c.actor).where(cause.c.key == cause_key, cause.c.source.in_(("request", "alert")))
     ).scalar()
     return str(found or "")
 
@@ -84,13 +82,20 @@ def runs_before(connection: Connection, model: str) -> tuple[PastRun, ...]:
     )
 
 
+def is_about(version: str) -> ColumnElement[bool]:
+    """Of causes with a verdict on this version. `cause.version` is what was served when the verdict came: a promotion may be
+    between, since outcomes take their time."""
+    found: ColumnElement[bool] = cause.c.verdict["version"].as_string() == version
+    return found
+
+
 def verdicts_before(connection: Connection, model: str, version: str) -> tuple[PastVerdict, ...]:
     """The newest verdicts about a version as input for the policy; not those on windows that a person chose."""
     query = (
         select(cause.c.window_start, cause.c.window_end, cause.c.state, cause.c.verdict)
-        .where(cause.c.model == model, cause.c.version == version, EVALUATED)
+        .where(cause.c.model == model, is_about(version), EVALUATED)
         .order_by(cause.c.window_end.desc())
-        .limit(_MAX_VERDICTS)
+        .limit(MAX_VERDICTS)
     )
     return tuple(
         PastVerdict(

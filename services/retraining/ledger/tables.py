@@ -1,8 +1,8 @@
 """The ledger's tables, for SQLite and Postgres. Migrations create them; queries use these definitions.
 
 project   cause ─1:1─ decision   cause ─1:n─ revision   cause ─1:0..1─ acknowledgement
-            cause ─1:0..1─ run ─ gate, approval, budget_entry
-release   outbox
+            cause ─1:0..1─ run ─ gate, approval, budget_entry, phase
+release   watch   first_comparison   outbox
 """
 
 from __future__ import annotations
@@ -160,8 +160,67 @@ release = Table(
     Column("actor", Text, nullable=False),
     Column("run_id", String(80), nullable=False),
     Column("released_at", UtcTimestamp, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
 )
 Index("release_by_version", release.c.version)
+
+# A release whose version is compared with the one before it, on the rows it answers. One row per release, so one outcome.
+watch = Table(
+    "watch",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("version", String(64), nullable=False),
+    Column("former", String(64), nullable=False),
+    Column("former_generation", Integer, nullable=False),
+    Column("release_reason", String(16), nullable=False),
+    Column("run_id", String(80), nullable=False),
+    Column("metric", String(16), nullable=False),
+    Column("tolerance", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason_code", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("began_at", UtcTimestamp, nullable=False),
+    Column("rows_from", UtcTimestamp),
+    Column("rows_until", UtcTimestamp),
+    Column("blocks", JSON, nullable=False),
+    Column("rollback_generation", Integer),
+    Column("ended_at", UtcTimestamp),
+)
+
+# Evidence that the served version is worse than the first one. One row per live generation.
+first_comparison = Table(
+    "first_comparison",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("rows_until", UtcTimestamp, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("evidence", JSON, nullable=False),
+)
+
+# A challenger in a slot beside the live version, between gate and promotion. One row per run and slot, so one outcome.
+phase = Table(
+    "phase",
+    metadata,
+    Column("run_id", String(80), ForeignKey("run.run_id"), primary_key=True),
+    Column("slot", String(8), primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("champion", String(64), nullable=False),
+    Column("metric", String(16), nullable=False),
+    Column("tolerance", Float, nullable=False),
+    Column("began_at", UtcTimestamp, nullable=False),
+    Column("rows_from", UtcTimestamp),
+    Column("rows_until", UtcTimestamp),
+    Column("blocks", JSON, nullable=False),
+    Column("guard", JSON, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ended_at", UtcTimestamp),
+)
+Index("phase_by_model", phase.c.model, phase.c.began_at)
 
 approval = Table(
     "approval",
@@ -195,3 +254,13 @@ outbox = Table(
     Column("sent", Boolean, nullable=False),
 )
 Index("outbox_unsent", outbox.c.sent, outbox.c.id)
+
+# One row. `token` grows with each holder, `beat` with each renewal.
+leader_lease = Table(
+    "leader_lease",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("beat", Integer, nullable=False),
+)

@@ -12,8 +12,10 @@ from services.retraining.run_states import OPEN, SERVICE_DIED
 Issue = Literal["drift", "data_fault", "failed", "refused"]
 
 _UNSUCCESSFUL: Final[dict[str, Issue]] = {"failed": "failed", "refused": "refused"}
+# Instead of `promoted`, of a run whose version the loop took back.
+TAKEN_BACK: Final = "taken_back"
 # An open run is in progress or waits for approval; a promoted run replaced the version that drifted; a rejected run was decided
-# by a person. Any other end leaves the drift unresolved.
+# by a person. Any other end, and a version that was taken back, leaves the drift unresolved.
 _RESOLVING: Final = frozenset((*OPEN, "promoted", "rejected"))
 # Reason codes of decisions that wait for another run. The result of that run then also applies to the decision.
 FOLLOWING: Final = ("run_in_progress", "suggestion_open", "cooling_down", "same_incident")

@@ -15,6 +15,7 @@ ReasonCode = Literal[
     "floor",
     "schedule",
     "new_rows",
+    "worse_than_first",
     "alert",
     "request",
     # wait: why nothing starts
@@ -37,6 +38,8 @@ ReasonCode = Literal[
 ]
 # The only decision that is not final: the policy decides again when the verdict arrives, or when an alert may act alone.
 AWAITED: Final = "verdict_awaited"
+# Of the verdicts about a version, the policy sees the newest ones.
+MAX_VERDICTS: Final = 128
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from shared.contracts.verdict import Detector, Verdict
 # Both judge features and predictions: one change is found by the first between windows and by the second when its window closes.
 INPUT_DETECTORS: tuple[Detector, ...] = ("stream", "inputs")
 
+# What holds a run back for a time: the same cause could start one later.
+LIMITS: tuple[ReasonCode, ...] = ("run_in_progress", "suggestion_open", "cooling_down", "budget_spent")
+
 
 def may_start(runs: Sequence[PastRun], budget: Budget | None, now: datetime) -> tuple[ReasonCode, str] | None:
     """Why a run may not start at `now`, as reason code and reason; None if it may. `runs` are the model's other runs.
@@ -33,8 +36,8 @@ def same_incident(runs: Sequence[PastRun], verdict: Verdict) -> PastRun | None:
     The window that a change fell into reports it too, and so may an alarm that comes after the window's verdict. What began
     after the run's event time is another change.
     """
-    if verdict.detector not in INPUT_DETECTORS:
-        return None
+    if verdict.detector not in INPUT_DETECTORS or verdict.drifted == ("performance",):
+        return None  # a rise of the loss over many windows is no change of inputs in one of them
     for run in runs:
         is_other = run.detector in INPUT_DETECTORS and run.detector != verdict.detector
         # A run that ended before training has not answered the change.

@@ -1,15 +1,17 @@
 """The triggers: each evaluates a verdict and the history, and returns whether it fires and why.
 
 A window has a verdict on its inputs, when it closes, and one on its performance, when its outcomes are due. Drift of
-features, predictions and estimated performance is in the first, drift of realised performance in the second. The other
-triggers are evaluated with the second, once per window.
+features, predictions and estimated performance is in the first, drift of realised performance in the second. Stream
+detectors find features and predictions between windows, and a rise of the loss that only many windows together show. The
+other triggers are evaluated with the verdict on performance, once per window. A schedule that is due although no such verdict
+comes is a cause of its own (`due_schedule`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.retraining.policy.decision import History, PastVerdict, ReasonCode
 from shared.contracts.loop_spec import LoopSpec
@@ -19,6 +21,7 @@ from shared.contracts.retraining_spec import (
     NewRowsTrigger,
     ScheduleTrigger,
     Trigger,
+    WorseThanFirstTrigger,
 )
 from shared.contracts.verdict import Detector, Verdict
 
@@ -42,12 +45,23 @@ class TriggerResult:
     change_since: datetime | None = None
 
 
+def measures(trigger: Trigger, detector: Detector) -> bool:
+    """Whether verdicts of a detector can make a trigger fire."""
+    if isinstance(trigger, DriftTrigger):
+        return bool(set(trigger.kinds) & set(_KINDS[detector]))
+    return detector not in _WITHOUT_OUTCOMES
+
+
 def evaluate_trigger(
     trigger: Trigger, spec: LoopSpec, verdict: Verdict | None, history: History, now: datetime
 ) -> TriggerResult:
     """Evaluate one trigger. Without a verdict, the drift and floor triggers do not fire."""
+    if isinstance(trigger, WorseThanFirstTrigger):
+        return TriggerResult(
+            False, trigger.when, "evaluated when both versions are compared on the same rows"
+        )
     if isinstance(trigger, DriftTrigger):
-        return _drift(trigger, verdict, history)
+        return _drift(trigger, spec, verdict, history)
     if verdict is not None and verdict.detector in _WITHOUT_OUTCOMES:
         return TriggerResult(False, trigger.when, "evaluated when the outcomes of the window are due")
     if isinstance(trigger, FloorTrigger):
@@ -57,7 +71,7 @@ def evaluate_trigger(
     return _new_rows(trigger, history)
 
 
-def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> TriggerResult:
+def _drift(trigger: DriftTrigger, spec: LoopSpec, verdict: Verdict | None, history: History) -> TriggerResult:
     wanted = " or ".join(trigger.kinds)
     if verdict is None or verdict.state != "drift":
         return TriggerResult(False, "drift", f"no {wanted} drift")
@@ -66,6 +80,9 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
         return TriggerResult(
             False, "drift", f"the drift is of kind {', '.join(verdict.drifted)}, not {wanted}"
         )
+    if verdict.detector == "stream" and "performance" in matching and _exceeds_a_window(spec, verdict):
+        # The evidence of many windows, none of which needs to show it.
+        return TriggerResult(True, "drift", f"performance drift: {verdict.explanation}", verdict.window_start)
     streak, since = 1, verdict.window_start
     for window in _earlier_windows(trigger, verdict, history):
         if not any(past.state == "drift" and set(past.drifted) & set(trigger.kinds) for past in window):
@@ -78,6 +95,14 @@ def _drift(trigger: DriftTrigger, verdict: Verdict | None, history: History) -> 
     return TriggerResult(
         True, "drift", f"{', '.join(matching)} drift: {verdict.explanation or 'see the verdict'}", since
     )
+
+
+def _exceeds_a_window(spec: LoopSpec, verdict: Verdict) -> bool:
+    """Whether its span, from onset to alarm, is longer than a window."""
+    window = spec.drift.window
+    if window.every is not None:
+        return verdict.window_end - verdict.window_start > window.every
+    return window.rows is not None and verdict.rows > window.rows
 
 
 def _earlier_windows(trigger: DriftTrigger, verdict: Verdict, history: History) -> list[list[PastVerdict]]:
@@ -106,7 +131,7 @@ def _floor(spec: LoopSpec, verdict: Verdict | None) -> TriggerResult:
     )
 
 
-def _last_training(history: History) -> datetime | None:
+def last_training(history: History) -> datetime | None:
     """When the served version was trained, or a later run happened: schedules count from there."""
     times = [run.event_time for run in history.runs if run.counts]
     if history.trained_at is not None:
@@ -115,12 +140,41 @@ def _last_training(history: History) -> datetime | None:
 
 
 def _schedule(trigger: ScheduleTrigger, history: History, now: datetime) -> TriggerResult:
-    since = _last_training(history)
+    since = last_training(history)
     if since is None:
         return TriggerResult(False, "schedule", "the age of the served version is not known yet")
     age = now - since
     words = f"{_days(age.total_seconds())} since the last training, schedule {_days(trigger.every.total_seconds())}"
     return TriggerResult(age >= trigger.every, "schedule", words)
+
+
+@dataclass(frozen=True)
+class DueSchedule:
+    """A schedule that was due before now, and whose window had time to get its verdict.
+
+    `since`: the last training. `number`: how many times the interval has passed since then; without a training it is due again
+    at each, so both name what is due once.
+    """
+
+    trigger: ScheduleTrigger
+    since: datetime
+    number: int
+
+
+def due_schedule(spec: LoopSpec, history: History, now: datetime) -> DueSchedule | None:
+    """The schedule that no verdict has come for, at event time `now`; None if there is none.
+
+    The verdict on performance that comes after the due time belongs to a window that ends at most one window later, and is
+    there once its outcomes are: a schedule waits for these two lengths of event time.
+    """
+    performance, since = spec.performance, last_training(history)
+    if performance is None or since is None:
+        return None
+    wait = (spec.drift.window.every or timedelta(0)) + performance.outcome.delay
+    for trigger in performance.retraining.triggers:
+        if isinstance(trigger, ScheduleTrigger) and (number := (now - wait - since) // trigger.every) >= 1:
+            return DueSchedule(trigger, since, number)
+    return None
 
 
 def _new_rows(trigger: NewRowsTrigger, history: History) -> TriggerResult:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,24 +14,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.retraining.isolated_models import OpenModel
+from services.retraining.rollout.stored_model import StoredModel, check_comparable, stored_model
+from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import short
 from shared.contracts.outcome import fitting
-from shared.contracts.prediction import Prediction
 from shared.contracts.verdict import Verdict
 from shared.errors import UnservableModel
-from shared.models.answers import are_comparable, lake_columns, outcome_source, read_outcomes, read_scores
+from shared.models.answers import lake_columns, outcome_source, read_outcomes, read_scores
 from shared.models.losses import MetricName, Scores, in_unit, row_losses
-from shared.models.runners.model_runner import ModelRunner
 from shared.models.signed_versions.installation_keys import Keys
-from shared.models.signed_versions.verification import verify_version
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """Losses of the first released version and of the served one, in `metric`, on the same `rows` of an evaluated window."""
 
     model: str
@@ -55,53 +52,24 @@ class Comparison:
         }
 
 
-@dataclass(frozen=True)
-class FirstVersion:
-    """The first released version of a model, opened."""
-
-    version: str
-    spec: LoopSpec
-    model: ModelRunner
-
-
 @contextmanager
-def first_version(store: ModelStore, keys: Keys, model: str, open_model: OpenModel) -> Iterator[FirstVersion]:
-    """Fetch the first released version from the store, verify it and open it.
-
-    Raises NotFound, IntegrityError, UnservableModel, DependencyUnavailable.
-    """
+def first_version(store: ModelStore, keys: Keys, model: str, open_model: OpenModel) -> Iterator[StoredModel]:
+    """The first released version, opened. Raises NotFound, IntegrityError, UnservableModel, DependencyUnavailable."""
     version = store.release(model, 1).version
-    with tempfile.TemporaryDirectory(prefix="homeostat-") as place:
-        folder = Path(place) / "version"
-        store.get_version(model, version, folder)
-        manifest = verify_version(folder, version=version, verifying_key=keys.verifying)
-        path = folder / manifest.model_file
-        with open_model(path, manifest.loop, "the first version was compared with the served one") as opened:
-            yield FirstVersion(version, manifest.loop, opened)
+    doing = "the first version was compared with the served one"
+    with stored_model(store, keys, model, version, open_model, doing) as opened:
+        yield opened
 
 
 def compare_with_first(
-    lake: Lake, first: FirstVersion, served: LoopSpec, verdict: Verdict, *, max_rows: int
-) -> Comparison | None:
+    lake: Lake, first: StoredModel, served: LoopSpec, verdict: Verdict, *, max_rows: int
+) -> BaselineComparison | None:
     """Both losses on at most `max_rows` newest rows with outcomes in the verdict's window; None if there are none.
 
     `served` is the specification of the verdict's version. Raises UnservableModel if these rows lack a feature of the first
     version.
     """
-    missing = {item.name for item in first.spec.features} - {item.name for item in served.features}
-    if missing:
-        raise UnservableModel(
-            f"version {short(first.version)} takes {min(missing)}, which loop.yaml no longer has",
-            hint="no action needed: the two versions cannot be compared",
-        )
-    if not are_comparable(first.spec.prediction, served.prediction):
-        before, now = first.spec.prediction, served.prediction
-        names = " of other names" if before.names and now.names else ""
-        raise UnservableModel(
-            f"predictions of version {short(first.version)} are of kind {before.kind}, those of the served one of kind "
-            f"{now.kind}{names}",
-            hint="no action needed: the two versions cannot be compared",
-        )
+    check_comparable(first.version, first.spec, served)
     rows = _newest_rows(lake, first, served, verdict, max_rows)
     if rows.num_rows == 0:
         return None
@@ -114,7 +82,7 @@ def compare_with_first(
     metric = served.require_performance().metric.name
     outcomes = read_outcomes(served.prediction, rows["outcome"])
     outcomes_of_first = read_outcomes(first.spec.prediction, rows["outcome"])
-    return Comparison(
+    return BaselineComparison(
         verdict.model,
         _mean(metric, first.model.score(pa.table(columns)), outcomes_of_first),
         _mean(metric, read_scores(served.prediction, rows), outcomes),
@@ -126,32 +94,42 @@ def compare_with_first(
 
 
 def _newest_rows(
-    lake: Lake, first: FirstVersion, served: LoopSpec, verdict: Verdict, max_rows: int
+    lake: Lake, first: StoredModel, served: LoopSpec, verdict: Verdict, max_rows: int
 ) -> pa.Table:
     """Read few columns first to find where the newest rows begin: a window may have millions of rows."""
     prediction = served.prediction
-    scored = _with_outcomes(lake, verdict, verdict.window_start, (), prediction)
+    scored = _with_outcomes(lake, verdict, verdict.window_start, served)
     start = verdict.window_start
     if scored.num_rows > max_rows:
         start = scored["event_time"][scored.num_rows - max_rows].as_py()
-    more = [feature_column(feature.name) for feature in first.spec.features]
-    rows = _with_outcomes(lake, verdict, start, [*more, *lake_columns(prediction)], prediction)
+    rows = _with_outcomes(
+        lake, verdict, start, served, more=lake_columns(prediction), features=first.spec.features
+    )
     rows = rows.slice(max(0, rows.num_rows - max_rows))
     return rows.combine_chunks()
 
 
 def _with_outcomes(
-    lake: Lake, verdict: Verdict, start: datetime, more: Sequence[str], prediction: Prediction
+    lake: Lake,
+    verdict: Verdict,
+    start: datetime,
+    served: LoopSpec,
+    *,
+    more: Sequence[str] = (),
+    features: Sequence[Feature] = (),
 ) -> pa.Table:
     """Answered rows of the verdict's generation whose outcome is known: a label, a number, or all numbers of `values`."""
+    prediction = served.prediction
     columns = list(dict.fromkeys(["event_time", "generation", "score", *more]))
     rows = lake.read_joined(
         verdict.model,
         start,
         verdict.window_end,
         columns=columns,
+        features=features,
         with_outcome=True,
         source=outcome_source(prediction),
+        excluded_senders=served.excluded_senders,
     )
     if prediction.names:
         valid = fitting(prediction, rows["outcome"])

@@ -12,7 +12,7 @@ from services.retraining.isolated_models import OpenModel
 from services.retraining.ledger_gauges import set_or_remove
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.baseline_comparison import (
-    Comparison,
+    BaselineComparison,
     compare_with_first,
     first_version,
 )
@@ -73,7 +73,7 @@ class BaselineWatch:
         self._changed = Condition()
         self._pending: dict[str, Verdict] = {}
         self._done: dict[str, Verdict] = {}
-        self._comparisons: dict[str, Comparison] = {}
+        self._comparisons: dict[str, BaselineComparison] = {}
         self._problems: dict[str, str] = {}
         self._thread = Thread(target=self._work, name="baseline", daemon=True)
 
@@ -96,7 +96,7 @@ class BaselineWatch:
                 self._pending[verdict.model] = verdict
                 self._changed.notify()
 
-    def comparisons(self) -> Mapping[str, Comparison]:
+    def comparisons(self) -> Mapping[str, BaselineComparison]:
         """The newest comparison of each model that has one."""
         return dict(self._comparisons)
 
@@ -122,7 +122,7 @@ class BaselineWatch:
         self._publish(model, comparison)
         return True
 
-    def _compare(self, verdict: Verdict) -> Comparison | None:
+    def _compare(self, verdict: Verdict) -> BaselineComparison | None:
         model = verdict.model
         try:
             served = self._store.manifest(model, verdict.version).loop
@@ -146,7 +146,7 @@ class BaselineWatch:
             _log.warning("baseline_loss_unavailable", model=model, problem=problem)
         self._problems[model] = problem
 
-    def _publish(self, model: str, compared: Comparison | None) -> None:
+    def _publish(self, model: str, compared: BaselineComparison | None) -> None:
         if compared is None:
             self._comparisons.pop(model, None)
         else:

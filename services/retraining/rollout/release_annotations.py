@@ -20,12 +20,22 @@ class Annotator(Protocol):
         """Stop, after at most `timeout_s`."""
 
 
-def announce(annotator: Annotator, done: Release) -> None:
-    """Queue an annotation for a release or rollback at its time."""
-    kind = "rollback" if done.reason == "rollback" else "release"
-    text = f"{done.model}: generation {done.generation} is version {short(done.version)}, {done.reason} by {done.actor}"
+def announce(annotator: Annotator, done: Release, gate_url: str = "") -> None:
+    """Queue an annotation for an entry of the release log at its time. `gate_url`: the page of the gate result behind it."""
+    kind = done.reason if done.reason in ("rollback", "withdrawal") else "release"
+    text = f"{done.model}: generation {done.generation} {_what(done)} by {done.actor}"
+    if done.note:
+        text = f"{text}: {done.note}"
     annotator.annotate(
-        f"{text}: {done.note}" if done.note else text,
+        f"{text} ({gate_url})" if gate_url else text,
         ("homeostat", kind, f"model:{done.model}"),
         done.released_at,
     )
+
+
+def _what(done: Release) -> str:
+    if done.slot == "live":
+        return f"is version {short(done.version)}, {done.reason}"
+    if done.reason == "withdrawal":
+        return f"ends the {done.slot} of version {short(done.version)}, withdrawn"
+    return f"is a {done.slot} of version {short(done.version)} with {done.share:.1%} of the requests, started"

@@ -1,4 +1,5 @@
-"""The only writer of the release log: deployments, promotions and rollbacks, by compare-and-swap on the generation."""
+"""The only writer of the release log: deployments, promotions, rollbacks, canaries and shadows, by compare-and-swap on the
+generation."""
 
 from __future__ import annotations
 
@@ -9,13 +10,21 @@ from typing import Literal
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.release_annotations import Annotator, announce
+from services.retraining.rollout.release_checks import (
+    check_canary,
+    check_champion,
+    check_generation,
+    check_vacant,
+    keeps_changing,
+)
 from services.retraining.rollout.rollback import rollback_target
 from shared.contracts.manifest import short
-from shared.contracts.release import Release
+from shared.contracts.release import Reason, Release, Slot, slots
 from shared.errors import Conflict, DependencyUnavailable, IntegrityError, NotFound
 from shared.observability.logs import get_logger
 from shared.stores.model_store import ModelStore
 
+SideSlot = Literal["canary", "shadow"]
 _TRIES = 5
 _log = get_logger(__name__)
 
@@ -33,16 +42,27 @@ class Releaser:
         metrics: RetrainingMetrics,
         annotator: Annotator,
         clock: Callable[[], datetime],
+        gate_url: Callable[[str], str] = lambda _: "",
     ) -> None:
+        """`gate_url`: the page of a run's gate result, for annotations."""
         self._store = store
         self._ledger = ledger
         self._metrics = metrics
         self._annotator = annotator
         self._clock = clock
+        self._gate_url = gate_url
 
-    def deploy(self, model: str, version: str, actor: str) -> Release:
-        """Release a version at a person's request. Raises Conflict if another release was made at the same time."""
-        return self._append(model, self._store.releases(model), version, "deployment", actor, "")
+    def deploy(
+        self, model: str, version: str, actor: str, note: str = "", champion: str | None = None
+    ) -> Release:
+        """Release a version at a person's request. Raises Conflict if another release was made at the same time.
+
+        `champion`: the version that must be live, because the gate compared with it; empty: none may be; None: any.
+        """
+        log = self._store.releases(model)
+        if champion is not None:
+            check_champion(log, champion, hint="deploy again: the gate compares with what is served now")
+        return self._append(model, log, version, "deployment", actor, note)
 
     def promote(
         self,
@@ -54,32 +74,109 @@ class Releaser:
         run_id: str,
         cause_key: str,
         note: str,
+        after_canary: bool = False,
     ) -> Release:
-        """Find or create the one release of a run.
+        """Find or create the one release of a run. `after_canary`: its version must be served as canary until then. It may wait
+        long for its turn, and a person who ends the canary meanwhile does not want it.
 
-        Raises Conflict if the champion it was compared with is no longer served.
+        Raises Conflict if the champion it was compared with is no longer served, CanaryEnded.
 
-        1. return the release with this run's id, if the log has one   2. check that the champion is still served
+        1. return the release with this run's id, if the log has one   2. check that champion and canary are still served
         3. create the next generation; if it exists already, read the log again
         """
         for _ in range(_TRIES):
             log = self._store.releases(model)
             for existing in reversed(log):
-                if existing.run_id == run_id:
+                if existing.run_id == run_id and existing.reason == "promotion":
                     self._record(existing)
                     return existing
-            served = log[-1].version if log else ""
-            if served != champion:
-                raise Conflict(
-                    f"the challenger was compared with {short(champion) or 'nothing'}, "
-                    f"but {short(served) or 'nothing'} is served now",
-                    hint="start a new run",
-                )
+            check_champion(log, champion)
+            if after_canary:
+                check_canary(log, version)
             try:
                 return self._append(model, log, version, "promotion", actor, note, run_id, cause_key)
             except Conflict:
                 continue
-        raise Conflict(f"the release log of {model} keeps changing", hint="try again")
+        raise keeps_changing(model)
+
+    def start(
+        self,
+        model: str,
+        slot: SideSlot,
+        *,
+        version: str,
+        share: float,
+        actor: str,
+        note: str = "",
+        champion: str | None = None,
+        run_id: str = "",
+        cause_key: str = "",
+    ) -> Release:
+        """Serve a version as canary or shadow with this share, in place of the version in that slot; find or create the entry.
+
+        `champion`: the version that must be live; None: any. Raises Conflict if another one is, or if `version` is live, NotFound
+        without a live version, SlotTaken if a run finds a version there that it did not start. An entry of the same version,
+        share and run that is in force is returned.
+        """
+        for _ in range(_TRIES):
+            log = self._store.releases(model)
+            served = slots(log)
+            existing = served.get(slot)
+            if existing is not None and (existing.version, existing.share, existing.run_id) == (
+                version,
+                share,
+                run_id,
+            ):
+                self._record(existing)
+                return existing
+            if champion is not None:
+                check_champion(log, champion)
+            if run_id:
+                check_vacant(log, slot, run_id)
+            if "live" not in served:
+                raise NotFound(
+                    f"{model} has no live version", hint="deploy the first version without a share"
+                )
+            if served["live"].version == version:
+                raise Conflict(
+                    f"version {short(version)} is live already, so it cannot be a {slot}",
+                    hint="name another version",
+                )
+            try:
+                return self._append(model, log, version, slot, actor, note, run_id, cause_key, slot, share)
+            except Conflict:
+                continue
+        raise keeps_changing(model)
+
+    def withdraw(
+        self,
+        model: str,
+        slot: SideSlot,
+        *,
+        actor: str,
+        note: str = "",
+        version: str = "",
+        run_id: str = "",
+        cause_key: str = "",
+    ) -> Release | None:
+        """End the canary or shadow, if it runs; None if not. `version`: only where it is of this version; empty: of any.
+
+        `run_id`: only if this run has started the slot. What a person runs there may be of the same version, and goes on.
+        """
+        for _ in range(_TRIES):
+            log = self._store.releases(model)
+            running = slots(log).get(slot)
+            if running is None or (version and running.version != version):
+                return None
+            if run_id and not any((entry.run_id, entry.reason) == (run_id, slot) for entry in log):
+                return None
+            try:
+                return self._append(
+                    model, log, running.version, "withdrawal", actor, note, run_id, cause_key, slot, 0.0
+                )
+            except Conflict:
+                continue
+        raise keeps_changing(model)
 
     def roll_back(
         self,
@@ -90,13 +187,19 @@ class Releaser:
         expected_generation: int | None,
         verify: Callable[[str, str], None],
     ) -> Release:
-        """Restore the version of a generation, or the previous one. Raises NotFound, Conflict, IntegrityError.
+        """Restore the version of a generation, or take the newest release back. Raises NotFound, Conflict, IntegrityError.
 
-        1. check that the expected generation is served   2. find the release to restore   3. `verify` its version's bytes
-        4. append; if another release was made since 1, raise Conflict and change nothing
+        1. check that the expected generation is the newest   2. without `to_generation`, a running canary is withdrawn
+        3. else find the release to restore   4. `verify` its version's bytes
+        5. append; if another release was made since 1, raise Conflict and change nothing
         """
         log = self._store.releases(model)
         check_generation(log, expected_generation)
+        canary = slots(log).get("canary")
+        if canary is not None and to_generation is None:
+            return self._append(
+                model, log, canary.version, "withdrawal", actor, reason, slot="canary", share=0.0
+            )
         target = rollback_target(log, to_generation)
         verify(model, target.version)
         note = reason or f"back to generation {target.generation}"
@@ -121,33 +224,41 @@ class Releaser:
         model: str,
         log: list[Release],
         version: str,
-        reason: Literal["deployment", "promotion", "rollback"],
+        reason: Reason,
         actor: str,
         note: str,
         run_id: str = "",
         cause_key: str = "",
+        slot: Slot = "live",
+        share: float = 1.0,
     ) -> Release:
+        self._ledger.require_lease()
+        before = slots(log).get(slot)
         made = Release(
             model=model,
             generation=len(log) + 1,
             version=version,
-            previous=log[-1].version if log else "",
+            previous=before.version if before else "",
             reason=reason,
             actor=actor,
             run_id=run_id,
             cause_key=cause_key,
             note=note,
             released_at=self._clock(),
+            slot=slot,
+            share=share,
         )
         entry = self._store.add_release(made)
         self._record(entry)
         self._metrics.releases.labels(model, reason).inc()
-        announce(self._annotator, entry)
+        announce(self._annotator, entry, self._gate_url(entry.run_id) if entry.run_id else "")
         _log.info(
             "released",
             model=model,
             version=version,
             generation=entry.generation,
+            slot=slot,
+            share=share,
             reason=reason,
             actor=actor,
             run_id=run_id,
@@ -156,14 +267,5 @@ class Releaser:
 
     def _record(self, entry: Release) -> None:
         self._ledger.record_release(entry)
-        self._metrics.generation.labels(entry.model).set(entry.generation)
-
-
-def check_generation(log: list[Release], expected: int | None) -> None:
-    """Raises Conflict if the served generation is not the expected one; None disables the check."""
-    if expected is not None and expected != len(log):
-        last = f": a {log[-1].reason} by {log[-1].actor}" if log else ""
-        raise Conflict(
-            f"generation {expected} was expected to be served, but generation {len(log)} is{last}",
-            hint="check the releases: the change may have been made already",
-        )
+        if entry.slot == "live":
+            self._metrics.generation.labels(entry.model).set(entry.generation)

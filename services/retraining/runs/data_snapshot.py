@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,22 +16,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.retraining.runs.cut_offs import cut_offs, explain_cut_offs
+from services.retraining.runs.contradicted_rows import SENDERS, MarkedRows
+from services.retraining.runs.cut_offs import (
+    cut_offs,
+    explain_cut_offs,
+    training_rows,
+    without_intervals,
+)
 from services.retraining.runs.workspace import RunFolder, write_json
 from shared.contracts.lake_schema import feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
-from shared.contracts.retraining_spec import AllRows, LastRows
+from shared.errors import IntegrityError
 from shared.files import atomic_path
 from shared.models.answers import outcome_source, typed_outcomes
 from shared.stores.lake import Lake, LakeSnapshot
+from shared.stores.lake_scan import OTHER_TYPES
+from shared.stores.tables.row_blocks import RowFile, blocks_between, copy_last_rows, first_and_last
 
 _SUMMARY = "snapshot.json"
+# Training rows before the window and contradictions are known.
+_KNOWN = "known.parquet"
+_INSTANT = timedelta(microseconds=1)  # intervals are half open; those of a snapshot include their last row
 
 
 @dataclass(frozen=True)
 class Pin:
-    """What determines a snapshot: table versions, the watermark, and the faulty intervals to exclude."""
+    """What determines a snapshot: table versions, the watermark, and the intervals to exclude.
+
+    `faulty`: windows with data faults, and holdout rows from before a release that was rolled back.
+    """
 
     predictions: int
     outcomes: int
@@ -51,7 +67,11 @@ class Pin:
 class SnapshotSummary:
     """`snapshot.json`. Timestamps are ISO 8601; intervals are [from, until].
 
-    `left_out_rows` are in faulty intervals; `unfit_outcome_rows` are other rows whose outcome does not fit the prediction.
+    `left_out_rows` are in faulty intervals; `unfit_outcome_rows` are other rows whose outcome does not fit the prediction;
+    `other_type_rows` were answered by versions in which a feature had a type that cannot be read as its type now.
+    `contradicted_train_rows` were left out: too many of the training rows have outcomes that contradict each other.
+    `contradictions` is empty, or says that too many rows of the holdout have them, and who sent them.
+    `model`: empty in snapshots of earlier releases. `homeostat erase` reads it.
     """
 
     digest: str
@@ -64,6 +84,10 @@ class SnapshotSummary:
     left_out_rows: int
     pin: dict[str, Any]
     unfit_outcome_rows: int = 0
+    other_type_rows: int = 0
+    contradicted_train_rows: int = 0
+    contradictions: str = ""
+    model: str = ""
 
 
 def pin_lake(
@@ -88,49 +112,93 @@ def take_snapshot(
     """Find or create the snapshot of a run. The same pin gives the same bytes.
 
     1. read rows with outcomes at the pinned versions
-    2. exclude faulty intervals, then outcomes that do not fit: one bad outcome must not stop all training of a model
-    3. split: the last `gate.holdout` of event time with outcomes is the holdout; the training window ends before it
-    4. write the holdout, then the training rows and the summary in a temporary folder
-    5. rename the temporary folder: only now does the snapshot exist
+    2. exclude rows in which a feature has a value of another type, faulty intervals, then outcomes that do not fit: one bad
+       outcome must not stop all training of a model
+    3. split: the last `gate.holdout` of event time with outcomes is the holdout; training rows end `outcome.delay` before it
+    4. leave out training rows whose outcomes contradict each other, where they are too many; the holdout keeps them, and is not
+       judged: who can choose which rows are judged, chooses the challenger
+    5. write the holdout, then the training rows and the summary in a temporary folder
+    6. rename the temporary folder: only now does the snapshot exist
     A snapshot whose holdout was deleted is created again.
     """
     if (folder.snapshot / _SUMMARY).is_file() and folder.holdout.is_file():
         return SnapshotSummary(**orjson.loads((folder.snapshot / _SUMMARY).read_bytes()))
     cut = cut_offs(spec, datetime.fromisoformat(pin.watermark))
-    rows = _read(lake, spec, pin, cut.training_from, cut.settled)
-    sound = _without(rows, pin.faulty)
-    valid = _with_typed_outcomes(sound.filter(fitting(spec.prediction, sound["outcome"])), spec)
-    times = valid["event_time"]
-    border = pa.scalar(cut.holdout_from, times.type)
-    holdout = valid.filter(pc.greater_equal(times, border))
-    train = _training_window(valid.filter(pc.less(times, border)), spec, change_since)
-
     temporary_folder = folder.root / ".snapshot"
     shutil.rmtree(temporary_folder, ignore_errors=True)
     temporary_folder.mkdir(parents=True)
     folder.evaluation.mkdir(mode=0o700, parents=True, exist_ok=True)
+    counts = Counter[str]()
+    known_marks, holdout_marks = MarkedRows(), MarkedRows()
     with atomic_path(folder.holdout, durable=True) as temporary:
-        pq.write_table(holdout, temporary, compression="zstd", compression_level=1)
-    pq.write_table(train, temporary_folder / folder.train.name, compression="zstd", compression_level=1)
-    digest = sha256(orjson.dumps(pin.to_json(), option=orjson.OPT_SORT_KEYS))
-    for path in (temporary_folder / folder.train.name, folder.holdout):
-        digest.update(path.read_bytes())
+        holdout_file, known_file = RowFile(temporary), RowFile(temporary_folder / _KNOWN)
+        for read in _read_blocks(lake, spec, pin, cut.training_from, cut.settled + _INSTANT):
+            rows = read.filter(pc.invert(read[OTHER_TYPES])).drop_columns([OTHER_TYPES])
+            sound = without_intervals(rows, pin.faulty)
+            valid = _with_typed_outcomes(sound.filter(fitting(spec.prediction, sound["outcome"])), spec)
+            counts.update(read=read.num_rows, rows=rows.num_rows, sound=sound.num_rows, valid=valid.num_rows)
+            times = valid["event_time"]
+            holdout = valid.filter(pc.greater_equal(times, pa.scalar(cut.holdout_from, times.type)))
+            known = valid.filter(pc.less(times, pa.scalar(cut.training_until, times.type)))
+            parts = ((holdout, holdout_file, holdout_marks), (known, known_file, known_marks))
+            for part, file, marks in parts:
+                file.append(part.drop_columns([SENDERS]))
+                marks.append(part[SENDERS])
+            if change_since is not None:
+                changed = known.filter(
+                    pc.greater_equal(known["event_time"], pa.scalar(change_since, times.type))
+                )
+                counts.update(since=changed.num_rows, sound_since=changed[SENDERS].null_count)
+        holdout_file.close()
+        known_file.close()
+    excess = bool(known_marks.excess(spec))
+    contradicted = known_marks.contradicted if excess else 0
+    since = None if change_since is None else counts["sound_since" if excess else "since"]
+    train_rows = copy_last_rows(
+        temporary_folder / _KNOWN,
+        temporary_folder / folder.train.name,
+        training_rows(known_marks.rows - contradicted, spec, since),
+        known_marks.sound if excess else None,
+    )
+    (temporary_folder / _KNOWN).unlink()
     summary = SnapshotSummary(
-        digest=digest.hexdigest(),
-        train_rows=train.num_rows,
-        holdout_rows=holdout.num_rows,
-        train_from=_edge(train, "min"),
-        train_until=_edge(train, "max"),
-        holdout_from=_edge(holdout, "min"),
-        holdout_until=_edge(holdout, "max"),
-        left_out_rows=rows.num_rows - sound.num_rows,
+        digest=_digest(pin, temporary_folder / folder.train.name, folder.holdout),
+        train_rows=train_rows,
+        holdout_rows=holdout_file.rows,
+        **_edges("train", temporary_folder / folder.train.name),
+        **_edges("holdout", folder.holdout),
+        left_out_rows=counts["rows"] - counts["sound"],
         pin=pin.to_json(),
-        unfit_outcome_rows=sound.num_rows - valid.num_rows,
+        unfit_outcome_rows=counts["sound"] - counts["valid"],
+        other_type_rows=counts["read"] - counts["rows"],
+        contradicted_train_rows=contradicted,
+        contradictions=holdout_marks.excess(spec),
+        model=spec.model,
     )
     write_json(temporary_folder / _SUMMARY, asdict(summary))
     shutil.rmtree(folder.snapshot, ignore_errors=True)
     temporary_folder.rename(folder.snapshot)
     return summary
+
+
+def read_rows(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> pa.Table:
+    """Rows with outcomes at the pinned versions in time order, without those that a snapshot excludes (step 2).
+
+    The column `SENDERS` marks contradicted rows, as `excess_contradictions` takes them.
+    """
+    read = _read(lake, spec, pin, start, end + _INSTANT)
+    sound = without_intervals(read.filter(pc.invert(read[OTHER_TYPES])), pin.faulty)
+    valid = sound.filter(fitting(spec.prediction, sound["outcome"]))
+    return _with_typed_outcomes(valid, spec).drop_columns([OTHER_TYPES])
+
+
+def verify_snapshot(summary: SnapshotSummary, folder: RunFolder) -> None:
+    """Raises IntegrityError where training rows or holdout are no longer those that were taken: training ran in between."""
+    if _digest(Pin.of_json(summary.pin), folder.train, folder.holdout) != summary.digest:
+        raise IntegrityError(
+            f"training rows or holdout of {folder.root.name} were changed after the snapshot was taken",
+            hint=f"find what writes to {folder.evaluation} and {folder.snapshot}, then start a new run",
+        )
 
 
 def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) -> str:
@@ -141,8 +209,17 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
         if unfit
         else ""
     )
+    if summary.contradictions:
+        return f"the holdout cannot be judged: {summary.contradictions}"
+    if summary.contradicted_train_rows:
+        left_out += f"; {summary.contradicted_train_rows} rows with contradicting outcomes were left out"
     if summary.left_out_rows:
-        left_out += f"; {summary.left_out_rows} rows in windows with data faults were left out"
+        why = "in windows with data faults, or older than a rolled back release,"
+        left_out += f"; {summary.left_out_rows} rows {why} were left out"
+    if summary.other_type_rows:
+        left_out += (
+            f"; {summary.other_type_rows} rows of earlier versions were left out: a feature had another type"
+        )
     cut = cut_offs(spec, datetime.fromisoformat(summary.pin["watermark"]))
     performance = spec.require_performance()
     for rows, name, interval, needed, setting in (
@@ -170,23 +247,42 @@ def problem_with(summary: SnapshotSummary, spec: LoopSpec, folder: RunFolder) ->
     return ""
 
 
+def _digest(pin: Pin, train: Path, holdout: Path) -> str:
+    digest = sha256(orjson.dumps(pin.to_json(), option=orjson.OPT_SORT_KEYS))
+    for path in (train, holdout):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_blocks(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> Iterator[pa.Table]:
+    predictions = lake.open_at(lake.predictions(spec.model), pin.predictions)
+    outcomes = lake.open_at(lake.outcomes(spec.model), pin.outcomes)
+    for begin, until in blocks_between(predictions, outcomes, start, end):
+        yield _read(lake, spec, pin, begin, until)
+
+
 def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> pa.Table:
-    columns = ["event_time", *(feature_column(feature.name) for feature in spec.features)]
     versions = LakeSnapshot(pin.predictions, pin.outcomes)
-    # One microsecond more: the interval is half open, and includes the last row.
-    until = end + timedelta(microseconds=1)
     rows = lake.read_joined(
         spec.model,
         start,
-        until,
-        columns=columns,
+        end,
+        columns=["event_time"],
+        features=spec.features,
+        with_other_types=True,
         snapshot=versions,
         with_outcome=True,
+        with_faults=True,
         source=outcome_source(spec.prediction),
+        excluded_senders=spec.excluded_senders,
     )
     names = ["event_time", *(feature.name for feature in spec.features), "outcome", "prediction_id"]
-    source = [*columns, "outcome", "prediction_id"]
-    return pa.table([rows[column].combine_chunks() for column in source], names=names)
+    stored = [feature_column(feature.name) for feature in spec.features]
+    source = ["event_time", *stored, "outcome", "prediction_id", OTHER_TYPES, "senders"]
+    columns = [rows[column].combine_chunks() for column in source]
+    return pa.table(columns, names=[*names, OTHER_TYPES, SENDERS])
 
 
 def _with_typed_outcomes(rows: pa.Table, spec: LoopSpec) -> pa.Table:
@@ -195,37 +291,7 @@ def _with_typed_outcomes(rows: pa.Table, spec: LoopSpec) -> pa.Table:
     return rows.set_column(place, "outcome", typed_outcomes(spec.prediction, rows["outcome"]))
 
 
-def _without(rows: pa.Table, faulty: tuple[tuple[str, str], ...]) -> pa.Table:
-    times = rows["event_time"]
-    for start, end in faulty:
-        begin, stop = (pa.scalar(datetime.fromisoformat(value), times.type) for value in (start, end))
-        rows = rows.filter(pc.or_(pc.less(times, begin), pc.greater_equal(times, stop)))
-        times = rows["event_time"]
-    return rows
-
-
-def _training_window(rows: pa.Table, spec: LoopSpec, change_since: datetime | None) -> pa.Table:
-    """The rows of the training window; rows are in time order, so it is always a tail."""
-    window = spec.require_performance().retraining.window
-    if isinstance(window, AllRows):
-        return rows
-    if isinstance(window, LastRows):
-        return rows if window.rows is None else rows.slice(max(0, rows.num_rows - window.rows))
-    since = 0
-    if change_since is not None:
-        since = (
-            pc.sum(
-                pc.greater_equal(rows["event_time"], pa.scalar(change_since, rows["event_time"].type))
-            ).as_py()
-            or 0
-        )
-    count = max(since, window.minimum_rows) if change_since is not None else rows.num_rows
-    return rows.slice(max(0, rows.num_rows - count))
-
-
-def _edge(rows: pa.Table, side: str) -> str:
-    if rows.num_rows == 0:
-        return ""
-    place = 0 if side == "min" else rows.num_rows - 1
-    event_time: datetime = rows["event_time"][place].as_py()
-    return event_time.isoformat()
+def _edges(part: str, path: Path) -> dict[str, str]:
+    ends = first_and_last(path, "event_time")
+    first, last = ("", "") if ends is None else (ends[0].isoformat(), ends[1].isoformat())
+    return {f"{part}_from": first, f"{part}_until": last}

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
-from scipy.special import stdtrit
 
+from services.retraining.gate_checks.check import Check, Measured
+from services.retraining.gate_checks.gain import Gain, Losses, Timestamps, gain_of, total_metric
+from services.retraining.gate_checks.repeated_attempts import attempt_confidence
 from shared.contracts.retraining_spec import Gate
 
-Losses = npt.NDArray[np.float64]
-
-_MIN_BLOCKS = 10
-_BLOCKS = (timedelta(days=1), timedelta(hours=6), timedelta(hours=1))
-
-
-@dataclass(frozen=True)
-class Gain:
-    """The reduction of the loss in the metric's unit; `lower` is the one-sided lower confidence bound."""
-
-    mean: float
-    lower: float
-    blocks: int
-    block: str
-
-
-@dataclass(frozen=True)
-class Check:
-    """One condition of the gate and its result."""
-
-    name: str
-    passed: bool
-    reason: str
+_POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -61,7 +40,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Measurements and checks. An approval refers to the `digest`."""
+    """Measurements and checks. An approval refers to the `digest`. `measures`: numbers of checks by name, as JSON."""
 
     version: str
     champion: str
@@ -73,6 +52,7 @@ class GateResult:
     latency_ratio: float | None
     checks: tuple[Check, ...]
     reported: Reported = Reported()
+    measures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -93,8 +73,9 @@ class GateResult:
             "passed": self.passed,
             "reason": self.reason,
         }
-        if not self.reported.challenger:
-            del result["reported"]
+        for name, empty in (("reported", not self.reported.challenger), ("measures", not self.measures)):
+            if empty:
+                del result[name]
         if self.gain is not None and not math.isfinite(self.gain.lower):
             result["gain"]["lower"] = None  # JSON has no infinity
         return result
@@ -124,13 +105,15 @@ def evaluate_gate(
     version: str,
     champion: str,
     metric: str,
-    timestamps: npt.NDArray[np.int64],
+    timestamps: Timestamps,
     champion_losses: Losses | None,
     challenger_losses: Losses,
     latency_ratio: float | None,
     latency_rows: int = 1,
     root: bool = False,
     reported: Reported = Reported(),
+    attempt: int = 1,
+    measured: Sequence[Measured] = (),
 ) -> GateResult:
     """Compare the challenger with the champion on the same rows.
 
@@ -138,6 +121,7 @@ def evaluate_gate(
     calls of `latency_rows` rows, the challenger's duration to the champion's; None if they were not measured.
     `root`: the metric is the root of the mean loss (rmse). Without the champion's losses the gain check
     passes, `compared` is False and a person must decide; `champion` is empty if nothing is served. `reported` decides nothing.
+    `attempt`: this comparison's number among those with the same champion on overlapping holdouts. `measured`: the other checks.
     """
     rows = len(challenger_losses)
     checks = [
@@ -148,25 +132,32 @@ def evaluate_gate(
         )
     ]
     gain = before = None
-    after = _metric(challenger_losses, root)
+    measures: dict[str, Any] = {}
+    after = total_metric(challenger_losses, root)
     if champion_losses is None:
         reason = (
-            "the champion cannot be scored on these rows (it needs other features, or has another kind of prediction), so the "
-            "versions cannot be compared; a person must approve"
+            "the champion cannot be scored on these rows (it needs other features or types, or has another kind of prediction), "
+            "so the versions cannot be compared; a person must approve"
             if champion
             else "nothing is served yet, so there is no champion to compare with"
         )
         checks.append(Check("gain", True, reason + reported.text))
     elif rows:
-        before = _metric(champion_losses, root)
-        gain = gain_of(champion_losses, challenger_losses, timestamps, spec.confidence, root=root)
+        before = total_metric(champion_losses, root)
+        confidence = attempt_confidence(spec.confidence, attempt)
+        gain = gain_of(champion_losses, challenger_losses, timestamps, confidence, root=root)
+        measures |= {
+            "attempt": attempt,
+            "confidence": confidence,
+            "curve": _curve(champion_losses - challenger_losses, timestamps),
+        }
         sufficient = gain.lower > spec.minimum_gain
         checks.append(
             Check(
                 "gain",
                 sufficient,
-                f"{metric} {before:.5f} → {after:.5f}, gain {gain.mean:+.5f}; with {spec.confidence:.0%} confidence at least "
-                f"{gain.lower:+.5f}, required more than {spec.minimum_gain:g}{reported.text}",
+                f"{metric} {before:.5f} → {after:.5f}, gain {gain.mean:+.5f}; with {_percent(confidence)} confidence"
+                f"{_repeated(attempt)} at least {gain.lower:+.5f}, required more than {spec.minimum_gain:g}{reported.text}",
             )
         )
     if latency_ratio is not None:
@@ -178,6 +169,8 @@ def evaluate_gate(
                 f"champion's; gate.maximum_latency_ratio is {spec.maximum_latency_ratio:g}",
             )
         )
+    checks += [one.check for one in measured if one.check is not None]
+    measures |= {one.name: one.numbers for one in measured}
     return GateResult(
         version,
         champion,
@@ -189,98 +182,35 @@ def evaluate_gate(
         latency_ratio,
         tuple(checks),
         reported,
+        measures,
     )
 
 
-def gain_of(
-    champion: Losses,
-    challenger: Losses,
-    timestamps: npt.NDArray[np.int64],
-    confidence: float,
-    *,
-    root: bool = False,
-) -> Gain:
-    """Mean paired difference of losses, with the lower end of its one-sided confidence interval.
+def _percent(confidence: float) -> str:
+    """Rounded down where it is not a whole number: 99.99 % is not all.
 
-    With n rows, differences d_i and B blocks of event time (see `_blocks`):
-
-        mean  = sum(d_i) / n
-        S_b   = sum over the rows of block b of (d_i - mean)
-        error = sqrt(B / (B - 1) * sum(S_b ** 2)) / n
-        lower = mean - t(confidence, B - 1) * error
-
-    Comparing two predictors by the mean of their paired loss differences: Diebold and Mariano, Comparing predictive accuracy,
-    Journal of Business & Economic Statistics 13 (1995). Losses of neighbouring rows are correlated, so the error is clustered by
-    block: Liang and Zeger, Longitudinal data analysis using generalized linear models, Biometrika 73 (1986), with the factor
-    B / (B - 1) and B - 1 degrees of freedom for few clusters: Cameron and Miller, A practitioner's guide to cluster-robust
-    inference, Journal of Human Resources 50 (2015), section VI.
-
-    For rmse (`root`) losses are squares, and sqrt(a) - sqrt(b) = (a - b) / (sqrt(a) + sqrt(b)) carries the mean to roots; the
-    interval is divided by the same number, taken as known (delta method: van der Vaart, Asymptotic Statistics (1998), chapter 3).
-
-    >>> random = np.random.default_rng(1)
-    >>> hourly = np.arange(480) * 3_600_000_000
-    >>> champion = random.normal(0.60, 0.10, 480)
-    >>> gain = gain_of(champion, champion - random.normal(0.05, 0.10, 480), hourly, 0.9)
-    >>> gain.blocks, gain.block, round(gain.mean, 3), round(gain.lower, 3)
-    (20, '24 h', 0.044, 0.036)
-
-    The same differences in blocks of one size: the textbook interval of a mean of block means.
-
-    >>> from scipy.stats import t
-    >>> means = np.array([0.01, 0.03, 0.02, 0.05, 0.04, 0.03, 0.02, 0.06, 0.01, 0.03])
-    >>> gain = gain_of(np.repeat(means, 24), np.zeros(240), np.arange(240) * 3_600_000_000, 0.9)
-    >>> error = means.std(ddof=1) / np.sqrt(10)
-    >>> bool(np.isclose(gain.lower, means.mean() - t.ppf(0.9, 9) * error))
-    True
+    >>> _percent(0.9), _percent(0.98480), _percent(0.999999)
+    ('90%', '98.48%', '99.99%')
     """
-    difference = champion - challenger
-    mean = float(difference.mean())
-    number, name = _blocks(timestamps)
-    blocks = int(number[-1]) + 1
-    if blocks < 2:
-        return Gain(mean, -math.inf, blocks, name)
-    sums = np.bincount(number, weights=difference - mean, minlength=blocks)
-    error = math.sqrt(float(sums @ sums) * blocks / (blocks - 1)) / len(difference)
-    lower = (
-        mean - float(stdtrit(blocks - 1, confidence)) * error
-    )  # scipy.stats.t.ppf without the second its import costs
-    if root:
-        scale = math.sqrt(float(champion.mean())) + math.sqrt(float(challenger.mean()))
-        mean, lower = (mean / scale, lower / scale) if scale else (0.0, 0.0)
-    return Gain(mean, lower, blocks, name)
+    return f"{math.floor(confidence * 10_000 + 1e-6) / 100:g}%"
 
 
-def _blocks(timestamps: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], str]:
-    """The block number of each row, from 0 without gaps, and the blocks' length in words.
+def _repeated(attempt: int) -> str:
+    return f" (attempt {attempt} against this champion on overlapping holdouts)" if attempt > 1 else ""
 
-    The longest of a day, six hours and an hour that gives at least ten blocks; else ten blocks of equal size. Blocks have to be
-    long against the correlation of losses, and their number large enough for the t interval: Ibragimov and Müller, t-statistic
-    based correlation and heterogeneity robust inference, Journal of Business & Economic Statistics 28 (2010).
 
-    >>> number, length = _blocks(np.arange(72) * 3_600_000_000)
-    >>> int(number[-1]) + 1, length
-    (12, '6 h')
-    >>> number, length = _blocks(np.arange(25) * 60_000_000)
-    >>> int(number[-1]) + 1, length
-    (10, '2.5 rows')
+def _curve(differences: Losses, timestamps: Timestamps) -> list[tuple[str, float]]:
+    """The sum of the differences up to an event time, divided by all rows, at up to 100 times; the last is the mean gain.
+
+    >>> _curve(np.array([0.5, -0.25, 0.5]), np.array([0, 1, 2]) * 86_400_000_000)[-1]
+    ('1970-01-03T00:00:00+00:00', 0.25)
     """
-    for length in _BLOCKS:
-        number = timestamps // int(length.total_seconds() * 1e6)
-        _, dense = np.unique(number, return_inverse=True)
-        if dense[-1] + 1 >= _MIN_BLOCKS:
-            return dense, f"{length.total_seconds() / 3600:g} h"
-    count = min(_MIN_BLOCKS, len(timestamps))
-    return np.arange(len(timestamps)) * count // len(timestamps), f"{len(timestamps) / count:g} rows"
-
-
-def _metric(losses: Losses, root: bool) -> float:
-    """The mean loss; for rmse its root (Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2009, section 7.2).
-
-    >>> _metric(np.array([1.0, 9.0]), root=False), round(_metric(np.array([1.0, 9.0]), root=True), 3)
-    (5.0, 2.236)
-    """
-    if len(losses) == 0:
-        return math.nan
-    mean = float(losses.mean())
-    return math.sqrt(mean) if root else mean
+    total = np.cumsum(differences) / len(differences)
+    places = np.unique(np.linspace(0, len(total) - 1, min(_POINTS, len(total))).round().astype(int))
+    return [
+        (
+            datetime.fromtimestamp(timestamps[place] / 1e6, UTC).isoformat(timespec="seconds"),
+            float(total[place]),
+        )
+        for place in places
+    ]

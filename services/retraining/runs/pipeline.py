@@ -2,36 +2,43 @@
 
     snapshot → train → package → evaluate → promote
 
-The run's state in the ledger determines the next step; other states need none.
+The run's state in the ledger determines the next step; other states need none, such as phases between evaluate and promote.
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
-import pyarrow.parquet as pq
-
 from services.retraining.dependencies import Dependencies
 from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
 from services.retraining.ledger.records import Run
-from services.retraining.run_states import SERVICE_DIED, State
+from services.retraining.rollout.release_checks import LOOP, CanaryEnded
+from services.retraining.rollout.stored_model import verify_stored
+from services.retraining.run_states import SERVICE_DIED, State, after_gate
 from services.retraining.runs.champion_files import fetch_champion
-from services.retraining.runs.data_snapshot import Pin, SnapshotSummary, pin_lake, problem_with, take_snapshot
-from services.retraining.runs.evaluation import compare
+from services.retraining.runs.data_snapshot import (
+    Pin,
+    SnapshotSummary,
+    problem_with,
+    take_snapshot,
+    verify_snapshot,
+)
+from services.retraining.runs.evaluation_step import evaluate
 from services.retraining.runs.gate import compared
 from services.retraining.runs.promotion import promoted_by
 from services.retraining.runs.reference_rows import write_reference
+from services.retraining.runs.rolled_back_rows import pin_rows
 from services.retraining.runs.step_starts import counted_start, given_up
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
 from shared.backoff import Backoff
-from shared.contracts.manifest import REFERENCE, Origin, short
+from shared.contracts.manifest import Origin, short
 from shared.errors import (
     Conflict,
     HomeostatError,
@@ -42,23 +49,25 @@ from shared.errors import (
     TrainingFailed,
 )
 from shared.models.signed_versions.packaging import package_version
-from shared.models.signed_versions.verification import verify_version
 from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import find_model
 from shared.models.training.training_process import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
 
 _BACKOFF = Backoff(first_s=1.0, max_s=30.0)
-
 _log = get_logger(__name__)
 
 
 class Pipeline:
-    """Executes the steps of runs. When `stop` is set, a step ends soon; the next leader repeats it."""
+    """Executes the steps of runs. When `stop` is set, a step ends soon; the next leader repeats it.
 
-    def __init__(self, deps: Dependencies, stop: Event) -> None:
+    `retries`: how often a step is retried while a store or disk is unavailable; None for without end.
+    """
+
+    def __init__(self, deps: Dependencies, stop: Event, retries: int | None = None) -> None:
         self._deps = deps
         self._stop = stop
+        self._retries = retries
         self._steps: dict[State, tuple[str, Callable[[Run, RunFolder], Run]]] = {
             "queued": ("snapshot", self._snapshot),
             "snapshotting": ("snapshot", self._snapshot),
@@ -69,7 +78,8 @@ class Pipeline:
         }
 
     def step(self, run_id: str) -> State:
-        """Execute the step for the run's state; returns the new state. Raises Interrupted when the service stops.
+        """Execute the step for the run's state; returns the new state. Raises Interrupted when the service stops, and the
+        OperatorError or OSError that remains after `retries`.
 
         An error of the project or the data ends the run; while a store or disk is unavailable, the step is retried. A step in
         which the service died `attempts` times is given up.
@@ -97,6 +107,8 @@ class Pipeline:
                 run = work(run, RunFolder(self._deps.runs / run_id))
                 self._deps.metrics.step_seconds.labels(name).observe(time.perf_counter() - started)
                 return run.state
+            except CanaryEnded as error:
+                return self._end(run_id, "rejected", "withdrawn", str(error)).state
             except Conflict as error:
                 return self._end(run_id, "refused", "champion_changed", str(error)).state
             except (ProjectError, IntegrityError, NotFound) as error:
@@ -105,37 +117,37 @@ class Pipeline:
                 failures += 1
                 pause = _BACKOFF.pause(failures)
                 self._deps.metrics.step_failures.labels(name).inc()
+                if self._retries is not None and failures > self._retries:
+                    raise
                 _log.warning("step_retrying", run_id=run_id, step=name, problem=str(error), pause=pause)
                 if self._stop.wait(pause):
                     raise Interrupted(run_id) from error
             except Exception as error:
-                reason = (
-                    f"unexpected error in step {name}; see error {log_unknown_error(_log, error)} in the log"
-                )
+                error_id = log_unknown_error(_log, error)
+                reason = f"unexpected error in step {name}; see error {error_id} in the log"
                 return self._end(run_id, "failed", "unknown", reason).state
 
     def _snapshot(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
         if run.state == "queued":
             run = self._transition(run, "snapshotting")
-        if run.lake is None:
-            # Table versions are in the ledger before anything is read, so that a resumed step reads the same rows.
-            faulty = deps.ledger.faulty_windows(run.model) if deps.settings.bad_windows else []
-            pin = pin_lake(deps.lake, run.model, faulty, deps.clock())
+        folder.root.mkdir(parents=True, exist_ok=True)
+        summary = None
+        if run.lake is not None:
+            # Old versions are kept for an hour only: after a longer pause of this service, newer rows are as good.
+            with suppress(NotFound):
+                summary = take_snapshot(deps.lake, run.loop, Pin.of_json(run.lake), run.change_since, folder)
+        if summary is None:
+            pin = pin_rows(deps, run)
             if pin is None:
-                return self._end(
-                    run.run_id,
-                    "abandoned",
-                    "no_data",
-                    f"the lake has no predictions with outcomes of {run.model} yet",
-                )
-            served = deps.store.latest_release(run.model)
+                reason = f"the lake has no predictions with outcomes of {run.model} yet"
+                return self._end(run.run_id, "abandoned", "no_data", reason)
+            served = deps.store.live_release(run.model)
+            # Versions are in the ledger before anything is read of them, so that a resumed step reads the same rows.
             run = self._transition(
                 run, "snapshotting", lake=pin.to_json(), champion=served.version if served else ""
             )
-        assert run.lake is not None
-        folder.root.mkdir(parents=True, exist_ok=True)
-        summary = take_snapshot(deps.lake, run.loop, Pin.of_json(run.lake), run.change_since, folder)
+            summary = take_snapshot(deps.lake, run.loop, pin, run.change_since, folder)
         problem = problem_with(summary, run.loop, folder)
         if problem:
             return self._end(run.run_id, "abandoned", "unfit_data", problem, snapshot=asdict(summary))
@@ -171,12 +183,13 @@ class Pipeline:
         if done is None or run.snapshot is None:
             raise TrainingFailed("the trained model is missing from the run's folder", hint="start a new run")
         folder.require_holdout()
+        summary = SnapshotSummary(**run.snapshot)
+        verify_snapshot(summary, folder)
         attempt, metrics = done
         model = find_model(folder.attempt(attempt) / "out")
         write_reference(
             folder, model, run.loop, max_rows=deps.settings.reference_rows, open_model=deps.open_model
         )
-        summary = SnapshotSummary(**run.snapshot)
         draft = folder.evaluation / ".version"
         shutil.rmtree(draft, ignore_errors=True)
         manifest = package_version(
@@ -203,25 +216,7 @@ class Pipeline:
     def _evaluate(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
         if run.gate is None:
-            folder.require_holdout()
-            manifest = verify_version(folder.version, version=run.version, verifying_key=deps.keys.verifying)
-            champion = (
-                verify_version(folder.champion, version=run.champion, verifying_key=deps.keys.verifying)
-                if run.champion
-                else None
-            )
-            result = compare(
-                manifest.loop,
-                pq.read_table(folder.holdout),
-                version=run.version,
-                challenger=folder.version / manifest.model_file,
-                champion_version=run.champion,
-                champion=folder.champion / champion.model_file if champion else None,
-                champion_spec=champion.loop if champion else None,
-                calls=deps.settings.latency_calls,
-                open_model=deps.open_model,
-                reference=pq.read_table(folder.version / REFERENCE),
-            )
+            result = evaluate(deps, run, folder)
             deps.ledger.record_gate(
                 run.run_id,
                 passed=result.passed,
@@ -237,7 +232,8 @@ class Pipeline:
         if not compared(run.gate):
             return self._transition(run, "waiting_for_approval", reason_code="not_compared", reason=reason)
         if run.loop.automation == "auto":
-            return self._transition(run, "promoting", reason_code="gate_passed", reason=reason)
+            to = after_gate(run.loop.rollout, run.champion)
+            return self._transition(run, to, reason_code="gate_passed", reason=reason)
         if run.loop.automation == "retrain":
             return self._end(
                 run.run_id,
@@ -260,16 +256,13 @@ class Pipeline:
             run_id=run.run_id,
             cause_key=run.cause_key,
             note=run.reason,
+            after_canary=deps.ledger.phases.find(run.run_id, "canary") is not None,
         )
         return self._end(run.run_id, "promoted", run.reason_code, run.reason, generation=done.generation)
 
     def verify_stored(self, model: str, version: str) -> None:
-        """Verify signature and digests of a stored version. Raises IntegrityError, NotFound."""
-        with tempfile.TemporaryDirectory(prefix="homeostat-") as temporary:
-            self._deps.store.get_version(model, version, Path(temporary) / "version")
-            verify_version(
-                Path(temporary) / "version", version=version, verifying_key=self._deps.keys.verifying
-            )
+        """See `stored_model.verify_stored`."""
+        verify_stored(self._deps.store, self._deps.keys, model, version)
 
     def _transition(self, run: Run, to: State, **values: object) -> Run:
         updated = self._deps.ledger.transition(run.run_id, to, self._deps.clock(), **values)
@@ -280,6 +273,11 @@ class Pipeline:
         return updated
 
     def _end(self, run_id: str, to: State, reason_code: str, reason: str, **values: object) -> Run:
+        ending = self._deps.ledger.run(run_id)
+        if ending.state == "promoting" and to != "promoted" and ending.loop.rollout.canary is not None:
+            # A canary answers until its promotion: no later step would end it.
+            withdraw = self._deps.releaser.withdraw
+            withdraw(ending.model, "canary", actor=LOOP, note=reason, version=ending.version)
         updated = self._deps.ledger.transition(
             run_id, to, self._deps.clock(), reason_code=reason_code, reason=reason, **values
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event, Lock, Thread
 
+from services.retraining.launchers.training_places import TrainingPlaces
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.run_states import WORKING
@@ -22,7 +23,7 @@ _log = get_logger(__name__)
 
 
 class RunScheduler:
-    """Polls the ledger and gives each working run a thread, at most `runs_at_once`, oldest run first.
+    """Polls the ledger and gives each working run that gets a place a thread, oldest run first.
 
     A thread calls `step` until the run's state needs no more steps. After a crash the next leader finds the run in the ledger and
     continues with the step for its state; steps keep finished work.
@@ -35,7 +36,7 @@ class RunScheduler:
         step: Callable[[str], str],
         metrics: RetrainingMetrics,
         *,
-        runs_at_once: int,
+        places: TrainingPlaces,
         stop: Event,
         poll_seconds: float,
         on_lease_lost: Callable[[], None],
@@ -48,7 +49,7 @@ class RunScheduler:
         self._lease = lease
         self._step = step
         self._metrics = metrics
-        self._runs_at_once = runs_at_once
+        self._places = places
         self._stop = stop
         self._poll_seconds = poll_seconds
         self._on_lease_lost = on_lease_lost
@@ -56,9 +57,16 @@ class RunScheduler:
         self._thread = Thread(target=self._work, name="scheduler", daemon=True)
         self._lock = Lock()
         self._active: dict[str, Thread] = {}
+        self._memory: dict[str, int] = {}  # of each run that works or waits
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
-        self.leading = False
+        self._led = False
+        metrics.leader.set_function(lambda: float(self.leading))
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process is the leader now."""
+        return self._lease.is_held()
 
     def start(self) -> None:
         """Start polling."""
@@ -93,37 +101,49 @@ class RunScheduler:
                 _log.warning("scheduler_retrying", problem=str(error))
             except Exception as error:
                 log_unknown_error(_log, error)
-            self._wake.wait(self._poll_seconds)
+            self._wake.wait(self._pause())
             self._wake.clear()
+
+    def _pause(self) -> float:
+        """Until the next poll, or until a run that failed is due again."""
+        now = time.monotonic()
+        return min([self._poll_seconds, *(at - now for at in list(self._not_before.values()) if at > now)])
 
     def _poll(self) -> None:
         held = self._lease.take()
-        if self.leading and not held:
+        if self._lease.lost:
             _log.error(
                 "lease_lost", hint="this process ends; its supervisor restarts it and it waits for the lease"
             )
             self._on_lease_lost()
             self._stop.set()
             return
-        if held and not self.leading:
-            self.leading = True
-            _log.info("lease_acquired")
-        self._metrics.leader.set(int(self.leading))
-        if self.leading:
-            for run_id in self._ledger.working_runs():
-                self._start(run_id)
+        if held != self._led:
+            self._led = held
+            _log.info("lease_acquired" if held else "lease_not_renewed")
+        if held:
+            self._begin(self._ledger.working_runs())
 
-    def _start(self, run_id: str) -> None:
+    def _begin(self, working: Sequence[str]) -> None:
+        """Give places to runs that wait. One that failed has none while it pauses."""
+        self._memory = {run_id: self._memory_of(run_id) for run_id in working}
         with self._lock:
-            if (
-                self._stop.is_set()
-                or run_id in self._active
-                or len(self._active) >= self._runs_at_once
-                or time.monotonic() < self._not_before.get(run_id, 0.0)
-            ):
-                return
-            self._active[run_id] = Thread(target=self._drive, args=(run_id,), name=run_id, daemon=True)
-            self._active[run_id].start()
+            now = time.monotonic()
+            waiting = [
+                (run_id, self._memory[run_id])
+                for run_id in working
+                if run_id not in self._active and now >= self._not_before.get(run_id, 0.0)
+            ]
+            active = {run_id: self._memory.get(run_id, 0) for run_id in self._active}
+            for run_id in [] if self._stop.is_set() else self._places.admit(waiting, active):
+                self._active[run_id] = Thread(target=self._drive, args=(run_id,), name=run_id, daemon=True)
+                self._active[run_id].start()
+
+    def _memory_of(self, run_id: str) -> int:
+        if run_id in self._memory:
+            return self._memory[run_id]
+        training = self._ledger.run(run_id).loop.training
+        return self._places.memory_of((training.memory_mib or 0) << 20 if training else 0)
 
     def _drive(self, run_id: str) -> None:
         try:
@@ -132,7 +152,7 @@ class RunScheduler:
             self._failures.pop(run_id, None)
         except Interrupted:
             pass
-        except HomeostatError as error:
+        except (HomeostatError, OSError) as error:
             _log.warning("run_retrying", run_id=run_id, problem=str(error), pause=self._postpone(run_id))
         except Exception as error:
             log_unknown_error(_log, error)

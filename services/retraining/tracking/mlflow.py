@@ -6,6 +6,7 @@ MLflow may be unavailable, slow or broken: the outbox keeps the entries, and not
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from services.retraining.ledger.ledger import Ledger
@@ -22,7 +23,8 @@ _VERSION = "homeostat.version"
 class MlflowTracker:
     """Writes to MLflow at `uri`. Imports MLflow on first use, because the import takes seconds."""
 
-    def __init__(self, uri: str, ledger: Ledger) -> None:
+    def __init__(self, uri: str, ledger: Ledger, gate_url: Callable[[str], str] = lambda _: "") -> None:
+        """`gate_url`: the page of a run's gate result."""
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         os.environ["DO_NOT_TRACK"] = "true"
         os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # keep the service's own log format
@@ -30,6 +32,7 @@ class MlflowTracker:
 
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         self._ledger = ledger
+        self._gate_url = gate_url
         self._experiments: dict[str, str] = {}
 
     def send(self, entry: dict[str, Any]) -> None:
@@ -55,6 +58,8 @@ class MlflowTracker:
                 self._client.log_metric(mlflow_run_id, name, measured)
         self._client.set_tag(mlflow_run_id, "homeostat.state", run.state)
         self._client.set_tag(mlflow_run_id, "homeostat.reason", run.reason[:4000])
+        if run.gate is not None:
+            self._client.set_tag(mlflow_run_id, "homeostat.gate", self._gate_url(run.run_id))
         if run.version:
             self._registered(run.model, run.version, mlflow_run_id)
         if run.state in ENDS:
@@ -64,7 +69,8 @@ class MlflowTracker:
                 self._alias(run.model, "challenger", run.version)
 
     def _release(self, done: Release) -> None:
-        self._alias(done.model, "champion", done.version)
+        if done.slot == "live":
+            self._alias(done.model, "champion", done.version)
 
     def _alias(self, model: str, alias: str, version: str) -> None:
         self._client.set_registered_model_alias(model, alias, self._registered(model, version, None))

@@ -22,7 +22,7 @@ from shared.messaging.record_mac import RecordMac
 from shared.observability.logs import get_logger, log_unknown_error
 
 _log = get_logger(__name__)
-_WAIT = 0.5
+_WAIT = 1.0
 _PAUSE = 1.0
 # With an unknown error. Also a minute, for what the record does not cause.
 _ATTEMPTS = 5

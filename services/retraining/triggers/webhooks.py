@@ -140,6 +140,12 @@ def _alert(alert: object, place: str, caller: Caller, mac: RecordMac | None) -> 
     labels = labels if isinstance(labels, dict) else {}
     annotations = annotations if isinstance(annotations, dict) else {}
     model = _model(labels.get("model"), f"{place}.labels.model")
+    if not labels.get("alertname"):
+        raise InvalidRequest(
+            f"{place}.labels.alertname is missing, so no rule is behind the alert",
+            field=f"{place}.labels.alertname",
+            expected="the name of the alert rule",
+        )
     if mac is not None:
         _check_attestation(mac, model, annotations, place)
     starts = parse_time(alert.get("startsAt"), field=f"{place}.startsAt")
@@ -148,7 +154,7 @@ def _alert(alert: object, place: str, caller: Caller, mac: RecordMac | None) -> 
     )
     resolved = alert.get("status") == "resolved"
     about = None if resolved else _verdict(annotations)
-    name = _text(labels.get("alertname", "alert"))
+    name = _text(labels["alertname"])
     text = _text(annotations.get("summary") or annotations.get("description") or "")
     return Cause(
         key=external_key(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.retraining.bootstrap import build
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
 from tests.fakes.retraining_installation import make_installation
 
@@ -17,9 +18,10 @@ from tests.fakes.retraining_installation import make_installation
 def open_app(tmp_path: Path) -> Iterator[Callable[..., RetrainingApp]]:
     clients: list[TestClient] = []
 
-    def open_one(**changes: Any) -> RetrainingApp:
+    def open_one(*, isolated: bool = False, **changes: Any) -> RetrainingApp:
+        """`isolated`: each model in a process of its own, as in production; otherwise in this one."""
         installation = make_installation(tmp_path / f"w{len(clients)}", days=15, **changes)
-        service = build(installation.settings, SETTINGS)
+        service = build(installation.settings, SETTINGS, open_model=None if isolated else open_in_process)
         client = TestClient(
             service.app,
             base_url="http://127.0.0.1:8003",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.retraining import bootstrap
 from services.retraining.bootstrap import build
+from services.retraining.launchers.local_launcher import LocalLauncher
 from shared.errors import OperatorError
 from tests.fakes.retraining_app import SETTINGS
 from tests.fakes.retraining_installation import make_installation
@@ -26,3 +29,25 @@ def test_unwritable_home_is_reported(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("in the way")
     with pytest.raises(OperatorError, match="home cannot be created"):
         build(HomeostatSettings(home=tmp_path / "home"), SETTINGS)
+
+
+def test_only_the_leader_sends_to_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay: dict[str, Any] = {}
+    monkeypatch.setattr(bootstrap, "OutboxRelay", lambda *_, **given: relay.update(given))
+    settings = SETTINGS.model_copy(update={"mlflow": True})
+    service = build(make_installation(tmp_path, days=2).settings, settings)
+    assert relay["busy"]()
+    assert service.scheduler._lease.take()
+    assert not relay["busy"]()
+    service.scheduler._lease.release()
+    service.deps.ledger.close()
+
+
+def test_runs_and_their_trainings_share_the_memory_of_the_settings(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"runs_at_once": 4, "training_total_memory_bytes": 4000})
+    service = build(make_installation(tmp_path, days=2).settings, settings)
+    assert isinstance(service.deps.launcher, LocalLauncher)
+    for places in (service.scheduler._places, service.deps.launcher._places):
+        assert places is not None
+        assert places.memory_of(0) == 1000
+    service.deps.ledger.close()

@@ -23,7 +23,6 @@ from services.retraining.triggers.webhooks import read_triggers
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
-from shared.errors import UnservableModel
 from tests.fakes.callers import ADMIN
 from tests.fakes.retraining_app import RetrainingApp
 from tests.fakes.retraining_installation import (
@@ -382,22 +381,30 @@ def with_type_of_x(setup: Setup, kind: str) -> str:
     )
 
 
-def test_deployment_keeps_the_types_of_the_lake(
+SAID = (
+    "feature x was of type number and is of type integer: the prediction log stores it in the column f_x$integer; earlier whole "
+    "numbers are read as integer, and rows with other values are not used for training"
+)
+
+
+def test_deployment_says_what_becomes_of_a_type_that_the_lake_has(
     open_setup: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = open_setup()
     version = with_type_of_x(setup, "integer")
     monkeypatch.setattr(
-        setup.deps.store, "latest_release", lambda _: None
+        setup.deps.store, "live_release", lambda _: None
     )  # its release log is new, its lake is not
-    with pytest.raises(UnservableModel, match=r"feature x is of type integer .* has it as double"):
-        setup.controller.deploy(MODEL, version, "", "ann")
-    assert [entry.generation for entry in setup.deps.store.releases(MODEL)] == [1]
+    assert setup.controller.deploy(MODEL, version, "", "ann", force="it is a test").notes == (SAID,)
 
 
-def test_deployment_keeps_the_types_of_the_served_version(open_setup: Callable[..., Setup]) -> None:
+def test_deployment_says_what_becomes_of_a_type_of_the_served_version(
+    open_setup: Callable[..., Setup],
+) -> None:
     setup = open_setup()
     version = with_type_of_x(setup, "integer")
     shutil.rmtree(Path(setup.deps.lake.predictions(MODEL)))  # its rows are still on their way
-    with pytest.raises(UnservableModel, match="feature x is of type integer"):
-        setup.controller.deploy(MODEL, version, "", "ann")
+    done = setup.controller.deploy(MODEL, version, "", "ann", force="it is a test")
+    assert (done.release.generation, done.new, done.notes) == (2, True, (SAID,))
+    again = setup.controller.deploy(MODEL, version, "", "ann")
+    assert (again.release.generation, again.new, again.notes) == (2, False, ())

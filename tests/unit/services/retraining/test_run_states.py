@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, WAITING, WORKING
+from services.retraining.run_states import ENDS, OPEN, PHASES, TRANSITIONS, WAITING, WORKING
 
 
 def test_every_state_is_open_or_final() -> None:
@@ -24,9 +24,9 @@ def test_every_open_state_leads_to_a_final_one() -> None:
 
 
 def test_promotion_requires_the_gate() -> None:
-    """Every way to `promoting` comes from `evaluating` or from a person who saw its result."""
-    assert [state for state, moves in TRANSITIONS.items() if "promoting" in moves] == [
-        "evaluating",
-        "waiting_for_approval",
-    ]
+    """Every way to `promoting` comes from `evaluating` or from a person who saw its result, perhaps through phases."""
+    gate = ["evaluating", "waiting_for_approval"]
+    assert [state for state, moves in TRANSITIONS.items() if "promoting" in moves] == [*gate, *PHASES]
+    assert [state for state, moves in TRANSITIONS.items() if "shadowing" in moves] == gate
+    assert [state for state, moves in TRANSITIONS.items() if "canarying" in moves] == [*gate, "shadowing"]
     assert [state for state, moves in TRANSITIONS.items() if "promoted" in moves] == ["promoting"]

@@ -12,9 +12,11 @@ import pytest
 from services.retraining.cause import Cause
 from services.retraining.http.lineage import _named, why_prediction
 from shared.contracts.prediction import Prediction
+from shared.spool.record import PredictionRecord
 from shared.stores.lake import Lake
-from tests.fakes.class_lake import fill_class_lake
+from tests.fakes.class_lake import START, append_records, fill_class_lake
 from tests.fakes.class_model import put_classes
+from tests.fakes.personal_model import put_personal
 from tests.fakes.retraining_app import RetrainingApp
 from tests.fakes.retraining_installation import MODEL
 from tests.fakes.toy_model import ToyStore
@@ -142,11 +144,31 @@ def test_prediction_of_classes_is_shown_with_its_labels(
     manifest = put_classes(toys, labels=labels)
     lake = Lake(str(tmp_path / "lake"))
     fill_class_lake(lake, manifest.loop, [1, 0], [outcome, None], version=manifest.version)
-    ledger: Any = SimpleNamespace(releases_of_version=lambda _: [])
+    ledger: Any = SimpleNamespace(
+        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
+    )
     row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
     assert (row["label"], row["outcome"], row["score"]) == (labels[1], outcome, 0.625)
     assert row["scores"] == dict(zip(map(str, labels), [0.25, 0.625, 0.125], strict=True))
     assert why_prediction(ledger, toys.store, lake, "p1")["prediction"]["outcome"] is None
+
+
+@pytest.mark.parametrize("name", ["customer", "Customer"])
+def test_personal_values_are_not_shown(tmp_path: Path, name: str) -> None:
+    """An earlier version may have spelled the feature in another way: the lake has one column of both."""
+    toys = ToyStore(tmp_path)
+    manifest = put_personal(toys)
+    lake = Lake(str(tmp_path / "lake"))
+    record = PredictionRecord(
+        model="loans", sequence=0, version=manifest.version, generation=1, event_time=START, answered_at=START,
+        prediction_ids=["p0"], scores=[0.5], columns={name: ["anna"], "amount": [2.0]},
+    )  # fmt: skip
+    append_records(lake, "loans", [record], [])
+    ledger: Any = SimpleNamespace(
+        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
+    )
+    row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
+    assert (row[f"f_{name}"], row["f_amount"]) == ("(personal)", 2.0)
 
 
 def test_prediction_names_the_class_of_its_score() -> None:
@@ -161,7 +183,9 @@ def test_prediction_of_values_is_shown_by_name(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     outcomes = [dict.fromkeys(NAMES, 2.0), None]
     fill_values_lake(lake, manifest.loop, [0, 1], LINES, outcomes, version=manifest.version)
-    ledger: Any = SimpleNamespace(releases_of_version=lambda _: [])
+    ledger: Any = SimpleNamespace(
+        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
+    )
     row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
     assert (row["values"], row["outcome"]) == (dict(zip(NAMES, [1.0, 2.0, 4.0], strict=True)), outcomes[0])
     assert not {"score", "scores", "label"} & set(row)
@@ -173,7 +197,9 @@ def test_prediction_of_an_embedding_is_shown_as_a_list(tmp_path: Path) -> None:
     manifest = put_vectors(toys, embedding_loop())
     lake = Lake(str(tmp_path / "lake"))
     fill_values_lake(lake, manifest.loop, [2], LINES[2:], [None], version=manifest.version)
-    ledger: Any = SimpleNamespace(releases_of_version=lambda _: [])
+    ledger: Any = SimpleNamespace(
+        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
+    )
     row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
     assert row["embedding"] == LINES[2].tolist()
     assert not {"score", "scores", "label"} & set(row)

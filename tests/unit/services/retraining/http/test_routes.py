@@ -120,6 +120,31 @@ def test_repeated_rollback_is_a_conflict(app: RetrainingApp) -> None:
     assert app.post(f"/models/{MODEL}/rollback", {**body, "expected_generation": 0}, 422)["field"]
 
 
+def test_canary_and_shadow_are_started_and_ended_by_hand(app: RetrainingApp) -> None:
+    first, second, third = app.installation.champion, app.another_version(-0.6), app.another_version(-0.7)
+    body = {"version": second, "slot": "canary", "share": 0.1, "actor": "ann"}
+    path = f"/models/{MODEL}"
+    app.post(f"{path}/deployments", body, 404)
+    app.deploy()
+    done = app.post(f"{path}/deployments", body, 201)["release"]
+    assert (done["slot"], done["share"], done["generation"]) == ("canary", 0.1, 2)
+    assert app.post(f"{path}/deployments", body, 200)["release"] == done
+    app.post(f"{path}/deployments", {"version": third, "slot": "shadow", "actor": "ann"}, 201)
+    assert app.post(f"{path}/deployments", {"version": first, "slot": "shadow", "actor": "ann"}, 409)["error"]
+    assert app.post(f"{path}/deployments", {**body, "slot": "live"}, 422)["error"]
+    served = app.installation.store.slots(MODEL)
+    assert {slot: release.version for slot, release in served.items()} == {
+        "live": first, "canary": second, "shadow": third,
+    }  # fmt: skip
+    # The newest change that answers requests is taken back first; the shadow by its name.
+    taken = app.post(f"{path}/rollback", {"actor": "ann"}, 201)["release"]
+    assert (taken["version"], taken["slot"], taken["reason"]) == (second, "canary", "withdrawal")
+    ended = app.post(f"{path}/rollback", {"actor": "ann", "slot": "shadow"}, 201)["release"]
+    assert (ended["version"], ended["slot"]) == (third, "shadow")
+    assert "has no shadow" in app.post(f"{path}/rollback", {"actor": "ann", "slot": "shadow"}, 404)["error"]
+    assert 'homeostat_retraining_generation{model="toy"} 1.0' in app.client.get("/metrics").text
+
+
 def test_first_acknowledgement_counts(app: RetrainingApp) -> None:
     app.deploy()
     key = app.service.controller.handle_cause(
@@ -148,6 +173,7 @@ def test_older_decisions_are_acknowledged_together(app: RetrainingApp) -> None:
         ).cause_key
         for day in range(10, 15)
     ]
+    assert app.get("/decisions/open")["causes"] == sorted(keys)
     [group] = app.get("/decisions?limit=1")["unacknowledged"]
     assert (group["issue"], group["count"], group["newest_key"]) == ("data_fault", 5, keys[4])
     assert app.get("/decisions?model=other")["unacknowledged"] == []
@@ -170,6 +196,16 @@ def test_older_decisions_are_acknowledged_together(app: RetrainingApp) -> None:
         == 1
     )
     assert app.get("/decisions")["unacknowledged"] == []
+    assert app.get("/decisions/open")["causes"] == []
+
+
+def test_cause_of_an_unfinished_run_is_open(app: RetrainingApp) -> None:
+    app.deploy()
+    recorded = app.service.controller.handle_cause(
+        Cause.of_verdict(app.installation.verdict(15, state="drift"))
+    )
+    assert recorded.run_id
+    assert app.get("/decisions/open")["causes"] == [recorded.cause_key]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from threading import Event
 import pytest
 
 from services.retraining.launchers.local_launcher import LocalLauncher
+from services.retraining.launchers.training_places import TrainingPlaces
+from shared.errors import TrainingFailed
 from shared.models.training.training_process import OUT_VARIABLE, RUN_VARIABLE, TrainingJob
 from tests.fakes.retraining_service import wait_for
 from tests.waiting import bound
@@ -47,6 +49,13 @@ def test_command_gets_environment_folder_and_log(tmp_path: Path) -> None:
     given, untracked, directory, niceness = asked.log.read_text().split()
     assert (given, untracked, Path(directory)) == ("yes", "1", tmp_path)
     assert int(niceness) >= 0
+
+
+def test_trainings_that_share_memory_get_a_part_each(tmp_path: Path) -> None:
+    launcher = LocalLauncher(places=TrainingPlaces(2, memory_bytes=1 << 30))
+    launcher.train(job(tmp_path, "print(len(bytearray(200 << 20)))"), Event())
+    with pytest.raises(TrainingFailed, match="memory"):
+        launcher.train(job(tmp_path, "print(len(bytearray(700 << 20)))"), Event())
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="orphans are found through /proc")

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.retraining.policy.attention import EarlierRun, Issue, issue_of
+from services.retraining.policy.attention import TAKEN_BACK, EarlierRun, Issue, issue_of
 from services.retraining.run_states import ENDS, OPEN
 from tests.fakes.retraining_installation import START
 
@@ -60,6 +60,12 @@ def test_drift_that_waited_follows_the_run(reason_code: str, run: str) -> None:
 )
 def test_drift_without_run_is_an_issue(reason_code: str) -> None:
     assert issue_of("drift", reason_code, "", [ran("promoted")]) == "drift"
+
+
+def test_drift_is_unresolved_if_the_version_was_taken_back() -> None:
+    assert issue_of("drift", "drift", TAKEN_BACK, ()) == "drift"
+    assert issue_of("ok", "schedule", TAKEN_BACK, ()) is None
+    assert issue_of("drift", "cooling_down", "", (ran(TAKEN_BACK),)) == "drift"
 
 
 def test_drift_of_a_replaced_version_is_no_issue() -> None:

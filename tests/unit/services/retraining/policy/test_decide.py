@@ -291,6 +291,43 @@ def test_performance_drift_acts_whatever_followed_an_alarm_of_inputs() -> None:
     assert ask(verdict(10), spec_with(), runs=(ran(9.5, detector="stream"),)).action == "retrain"
 
 
+def risen(start: float, end: float) -> Verdict:
+    """The evidence of many windows, that the loss has risen."""
+    return verdict(end, drifted=("performance",), detector="stream", window_start=at(start))
+
+
+def test_rise_of_the_loss_over_many_windows_retrains_though_no_window_shows_it() -> None:
+    spec = spec_with(triggers=[{**PERFORMANCE, "windows": 3}])
+    calm = tuple(past(day, state="ok", drifted=()) for day in range(2, 10))
+    assert ask(risen(2, 9.5), spec, verdicts=calm).action == "retrain"
+    assert ask(verdict(10), spec, verdicts=calm).action == "wait", "a window alone is one of three"
+    assert ask(risen(2, 9.5), spec_with(triggers=[FEATURES])).reason_code == "no_trigger", "its kinds decide"
+
+
+def test_rise_of_the_loss_within_one_window_counts_as_one_window() -> None:
+    spec = spec_with(triggers=[{**PERFORMANCE, "windows": 3}])
+    calm = tuple(past(day, state="ok", drifted=()) for day in range(2, 10))
+    decision = ask(risen(8.6, 9.5), spec, verdicts=calm)
+    assert decision.reason.endswith("drift (performance drift in 1 of 3 windows in a row)")
+    assert ask(risen(8.5, 9.5), spec, verdicts=calm).action == "wait", "exactly one window"
+    assert ask(risen(8.6, 9.5), spec, verdicts=(past(8), past(9))).action == "retrain", "the third in a row"
+    assert ask(risen(8.6, 9.5), spec_with(), verdicts=calm).action == "retrain", "one window is enough"
+
+
+def test_rise_of_the_loss_within_one_window_of_rows_counts_as_one_window() -> None:
+    drift = {"drift": {"window": {"rows": 1000, "minimum_rows": 20}}}
+    policy = {"triggers": [{**PERFORMANCE, "windows": 3}]}
+    spec = LoopSpec.model_validate({**loop_with(automation="auto", retraining=policy), **drift})
+    few, many = (risen(2, 9.5).model_copy(update={"rows": rows}) for rows in (1000, 1001))
+    assert ask(few, spec).action == "wait"
+    assert ask(many, spec).action == "retrain"
+
+
+def test_rise_of_the_loss_is_no_incident_of_inputs() -> None:
+    """A run that followed a window's inputs weeks ago has not answered it."""
+    assert ask(risen(2, 9.5), spec_with(), runs=(ran(4, detector="inputs"),)).action == "retrain"
+
+
 def test_cooldown_and_budget_hold_over_both_detectors() -> None:
     spec = spec_with(triggers=[FEATURES], cooldown="3d", budget={"runs": 2, "per": "30d"})
     assert (
@@ -447,3 +484,31 @@ def test_model_without_loss_is_never_retrained(source: str, prediction: dict[str
     assert f"predictions of kind {prediction['kind']} have no loss" in decision.reason
     healthy = ask(verdict(40, "ok"), spec)
     assert (healthy.action, healthy.reason_code) == ("wait", "healthy")
+
+
+COMPARISON = Cause(
+    "1" * 32,
+    MODEL,
+    "comparison",
+    "the served version has been worse",
+    event_time=at(10),
+    about_version=VERSION,
+    change_since=at(6),
+)
+
+
+def test_a_comparison_fires_its_own_trigger_alone() -> None:
+    others = [{"when": "schedule", "every": "1d"}, {"when": "new_rows", "rows": 1}, PERFORMANCE]
+    waits = ask(COMPARISON, spec_with(triggers=others), rows_since=10)
+    assert (waits.action, waits.reason_code) == ("wait", "no_trigger")
+    own = {"when": "worse_than_first"}
+    assert ask(COMPARISON, spec_with(triggers=[*others, own])) == Decision(
+        "retrain", "worse_than_first", "the served version has been worse", at(6)
+    )
+    assert ask(verdict(10), spec_with(triggers=[own])).action == "wait"
+
+
+def test_a_comparison_of_a_replaced_version_starts_nothing() -> None:
+    own = spec_with(triggers=[{"when": "worse_than_first"}])
+    assert ask(COMPARISON, own, version="b" * 64).reason_code == "version_replaced"
+    assert ask(COMPARISON, own, runs=(ran(9, open=True),)).reason_code == "run_in_progress"

@@ -22,12 +22,12 @@ from services.retraining.bootstrap import Service, build
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.baseline_comparison import (
-    Comparison,
-    FirstVersion,
+    BaselineComparison,
     compare_with_first,
     first_version,
 )
 from services.retraining.rollout.baseline_watch import BaselineWatch
+from services.retraining.rollout.stored_model import StoredModel
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
@@ -87,7 +87,7 @@ def log_loss(p: Any, outcomes: Any) -> float:
     return float(-(outcomes * np.log(p) + (1 - outcomes) * np.log(1 - p)).mean())
 
 
-def open_first(installation: Installation) -> FirstVersion:
+def open_first(installation: Installation) -> StoredModel:
     """It stays usable: nothing is closed when a model was opened in this process."""
     with first_version(installation.store, installation.keys, MODEL, open_in_process) as first:
         return first
@@ -95,7 +95,7 @@ def open_first(installation: Installation) -> FirstVersion:
 
 def compare(
     installation: Installation, verdict: Verdict, max_rows: int = 1000, **changes: Any
-) -> Comparison | None:
+) -> BaselineComparison | None:
     first = replace(open_first(installation), **changes)
     return compare_with_first(installation.lake, first, installation.spec, verdict, max_rows=max_rows)
 

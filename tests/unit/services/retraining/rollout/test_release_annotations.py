@@ -5,19 +5,20 @@ from __future__ import annotations
 import socket
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr
 
-from services.retraining.bootstrap import build
+from services.retraining.bootstrap import Service, build
 from services.retraining.rollout.release_annotations import announce
 from services.retraining.settings import RetrainingSettings
 from shared.contracts.release import Release
 from tests.fakes.grafana_server import TOKEN, grafana
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_installation import (
     MODEL,
     START,
@@ -60,12 +61,12 @@ def test_annotation_names_version_and_actor() -> None:
         note="gain +0.1",
         released_at=START,
     )
-    announce(board, done)
+    announce(board, done, "http://console/runs/r/gate")
     announce(board, done.model_copy(update={"reason": "rollback", "actor": "ann", "note": ""}))
     bees = "b" * 12
     assert board.annotations == [
         (
-            f"toy: generation 3 is version {bees}, promotion by loop: gain +0.1",
+            f"toy: generation 3 is version {bees}, promotion by loop: gain +0.1 (http://console/runs/r/gate)",
             ("homeostat", "release", "model:toy"),
             START,
         ),
@@ -77,14 +78,14 @@ def test_annotation_names_version_and_actor() -> None:
     ]
 
 
-def act(installation: Installation, client: TestClient, better: str) -> None:
+def act(installation: Installation, service: Service, client: TestClient, better: str) -> None:
     """Deploy two versions, one of them twice, roll back, and have the loop release one."""
     for version in (installation.champion, better, better):
         body = {"version": version, "project_directory": str(installation.project), "actor": "ann"}
         client.post(f"/models/{MODEL}/deployments", json=body).raise_for_status()
     client.post(f"/models/{MODEL}/rollback", json={"actor": "bob"}).raise_for_status()
     cause = client.post("/triggers", json={"model": MODEL, "reason": "please"}).json()["causes"][0]
-    wait_for(lambda: client.get(f"/runs/{cause['run_id']}").json()["state"] == "promoted", 60, "the release")
+    wait_for(lambda: service.deps.ledger.run(cause["run_id"]).state == "promoted", 60, "the release")
 
 
 def open_world(place: Path) -> tuple[Installation, str]:
@@ -94,8 +95,14 @@ def open_world(place: Path) -> tuple[Installation, str]:
     )
 
 
-def named(installation: Installation, url: str) -> Any:
-    return installation.settings.model_copy(update={"grafana_url": url, "grafana_token": SecretStr(TOKEN)})
+@contextmanager
+def opened(installation: Installation, url: str) -> Iterator[tuple[Service, TestClient]]:
+    settings = installation.settings.model_copy(
+        update={"grafana_url": url, "grafana_token": SecretStr(TOKEN)}
+    )
+    service = build(settings, SETTINGS, open_model=open_in_process)
+    with TestClient(service.app, base_url=HERE, headers=installation.headers) as client:
+        yield service, client
 
 
 def counted(client: TestClient) -> dict[str, float]:
@@ -108,13 +115,8 @@ def counted(client: TestClient) -> dict[str, float]:
 
 def test_every_release_is_annotated_once(tmp_path: Path) -> None:
     installation, better = open_world(tmp_path)
-    with (
-        grafana() as server,
-        TestClient(
-            build(named(installation, server.url), SETTINGS).app, base_url=HERE, headers=installation.headers
-        ) as client,
-    ):
-        act(installation, client, better)
+    with grafana() as server, opened(installation, server.url) as (service, client):
+        act(installation, service, client, better)
         wait_for(lambda: counted(client) == {"sent": 4.0}, 20, "four marks")
         assert [annotation["tags"] for annotation in server.annotations] == [
             ["homeostat", kind, "model:toy"] for kind in ("release", "release", "rollback", "release")
@@ -126,11 +128,8 @@ def test_hanging_grafana_blocks_nothing(tmp_path: Path) -> None:
     installation, better = open_world(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        client = TestClient(
-            build(named(installation, url), SETTINGS).app, base_url=HERE, headers=installation.headers
-        )
-        with client:
-            act(installation, client, better)
+        with opened(installation, url) as (service, client):
+            act(installation, service, client, better)
             assert [entry.reason for entry in installation.store.releases(MODEL)] == [
                 "deployment", "deployment", "rollback", "promotion",
             ]  # fmt: skip

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from services.retraining.ledger.engine import open_engine
+from services.retraining.ledger.engine import LeaseLost, open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.releaser import Releaser
 from shared.contracts.release import Release
-from shared.errors import Conflict
+from shared.errors import Conflict, NotFound
 from shared.grafana.annotator import NoAnnotator
 from shared.models.signed_versions.installation_keys import ensure_keys
 from shared.stores.model_store import ModelStore, open_model_store
@@ -55,6 +55,21 @@ def roll_back(releaser: Releaser, to: int, expected: int | None = None) -> Relea
 
 def versions(store: ModelStore) -> str:
     return "".join(entry.version for entry in store.releases("toy"))
+
+
+def test_releaser_of_a_former_leader_appends_nothing(
+    store: ModelStore, ledger: Ledger, releaser: Releaser
+) -> None:
+    releaser.deploy("toy", "a", "ann")
+
+    def fence(_: object) -> None:
+        raise LeaseLost("another service is the leader now", hint="none")
+
+    leaders = Ledger(ledger._engine.execution_options(fence=fence))
+    former = Releaser(store, leaders, RetrainingMetrics(), NoAnnotator(), lambda: START)
+    with pytest.raises(LeaseLost):
+        promoted(former)
+    assert versions(store) == "a"
 
 
 def test_promotion_is_the_next_generation(releaser: Releaser) -> None:
@@ -120,6 +135,17 @@ def test_challenger_that_beat_another_champion_is_refused(releaser: Releaser, st
     assert versions(store) == "ac"
 
 
+def test_deployment_that_was_compared_with_another_version_is_refused(
+    releaser: Releaser, store: ModelStore
+) -> None:
+    releaser.deploy("toy", "a", "ann", champion="")
+    releaser.deploy("toy", "c", "ann", champion="a")
+    for champion in ("a", ""):
+        with pytest.raises(Conflict, match="but c is served now"):
+            releaser.deploy("toy", "b", "ann", champion=champion)
+    assert versions(store) == "ac"
+
+
 def test_one_of_many_concurrent_promotions_wins(releaser: Releaser, store: ModelStore) -> None:
     releaser.deploy("toy", "a", "ann")
 
@@ -156,3 +182,75 @@ def test_unreadable_log_of_one_model_stops_no_other(
     releaser.record_releases()
     assert store.models() == ["apes", "zebras"]
     assert len(ledger.releases_of_version("b")) == len(ledger_before) + 1
+
+
+def start(releaser: Releaser, version: str, share: float = 0.1, run: str = "run-1") -> Release:
+    return releaser.start("toy", "canary", version=version, share=share, actor="loop", run_id=run)
+
+
+def served(store: ModelStore) -> dict[str, str]:
+    return {slot: entry.version for slot, entry in store.slots("toy").items()}
+
+
+def test_canary_of_a_run_is_started_once_and_promoted(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
+    first = start(releaser, "b")
+    assert (first.generation, first.slot, first.share, first.previous) == (2, "canary", 0.1, "")
+    assert start(releaser, "b") == first
+    assert start(releaser, "b", share=0.5).previous == "b"
+    assert served(store) == {"live": "a", "canary": "b"}
+    release = promoted(releaser)
+    assert (release.generation, release.slot, release.previous) == (4, "live", "a")
+    assert served(store) == {"live": "b"}
+
+
+def test_canary_needs_another_live_version(releaser: Releaser) -> None:
+    with pytest.raises(NotFound, match="toy has no live version"):
+        start(releaser, "b")
+    releaser.deploy("toy", "a", "ann")
+    with pytest.raises(Conflict, match="version a is live already, so it cannot be a canary"):
+        start(releaser, "a")
+    with pytest.raises(Conflict, match="compared with c, but a is served now"):
+        releaser.start("toy", "shadow", version="b", share=1, actor="loop", champion="c")
+
+
+def test_canary_is_withdrawn_once(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
+    start(releaser, "b")
+    assert releaser.withdraw("toy", "canary", actor="loop", version="c") is None
+    ended = releaser.withdraw("toy", "canary", actor="loop", note="errors", version="b")
+    assert ended is not None
+    assert (ended.version, ended.reason, ended.share) == ("b", "withdrawal", 0)
+    assert releaser.withdraw("toy", "canary", actor="loop", version="b") is None
+    assert served(store) == {"live": "a"}
+
+
+def test_rollback_withdraws_a_running_canary_first(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
+    releaser.deploy("toy", "b", "ann")
+    start(releaser, "c")
+    taken_back = releaser.roll_back("toy", "bob", "", None, 3, lambda *_: None)
+    assert (taken_back.reason, served(store)) == ("withdrawal", {"live": "b"})
+    # A repetition after a lost response names the generation that it saw, and rolls nothing back.
+    with pytest.raises(Conflict, match="generation 3 was expected"):
+        releaser.roll_back("toy", "bob", "", None, 3, lambda *_: None)
+    assert releaser.roll_back("toy", "bob", "", None, 4, lambda *_: None).version == "a"
+
+
+def test_rollback_to_a_generation_ends_the_canary(releaser: Releaser, store: ModelStore) -> None:
+    releaser.deploy("toy", "a", "ann")
+    releaser.deploy("toy", "b", "ann")
+    start(releaser, "c")
+    with pytest.raises(Conflict, match="generation 3 was a canary, not live"):
+        roll_back(releaser, 3)
+    roll_back(releaser, 1)
+    assert served(store) == {"live": "a"}
+
+
+def test_gauge_and_ledger_follow_the_live_generation(releaser: Releaser, ledger: Ledger) -> None:
+    releaser.deploy("toy", "a", "ann")
+    start(releaser, "b")
+    value = releaser._metrics.registry.get_sample_value
+    assert value("homeostat_retraining_generation", {"model": "toy"}) == 1
+    assert ledger.metrics_snapshot().releases["toy"].generation == 1
+    assert ledger.releases_of_version("b")[0]["reason"] == "canary"

@@ -160,5 +160,5 @@ def test_champion_that_breaks_a_limit_is_named(tmp_path: Path) -> None:
 def test_latency_of_both_models_is_checked(tmp_path: Path) -> None:
     result = gate(tmp_path, spec_of(), spec_of())
     assert result.latency_ratio is not None
-    assert [check.name for check in result.checks] == ["rows", "gain", "latency"]
+    assert [check.name for check in result.checks] == ["rows", "gain", "latency", "robustness"]
     assert gate(tmp_path, spec_of(), None).latency_ratio is None

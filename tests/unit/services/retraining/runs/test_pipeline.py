@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 from sqlalchemy import update
 
 from services.retraining.cause import Cause
@@ -22,16 +23,20 @@ from services.retraining.controller import Controller
 from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.engine import open_engine, writing
 from services.retraining.ledger.ledger import Ledger
+from services.retraining.ledger.phases import Phase
 from services.retraining.ledger.records import Run
 from services.retraining.ledger.tables import run as run_table
+from services.retraining.ledger.watches import Watch
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.run_states import WORKING, State
 from services.retraining.runs.gate import digest_of
 from services.retraining.runs.pipeline import Pipeline
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.settings import RetrainingSettings
+from shared.contracts.gate.rollout_spec import Canary, Rollout
 from shared.errors import Conflict, IntegrityError, TrainingFailed
 from shared.models.training.training_process import Interrupted, TrainingJob
+from shared.stores.lake import Lake
 from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_installation import (
     MODEL,
@@ -162,7 +167,7 @@ def open_setup(template: Installation, good_model: bytes, place: Path, **loop: A
 def test_good_challenger_is_promoted_with_lineage(setup: Setup) -> None:
     run = setup.drive(setup.ask())
     assert (run.state, run.reason_code, run.generation, run.attempts) == ("promoted", "gate_passed", 2, 1)
-    release = setup.installation.store.latest_release(MODEL)
+    release = setup.installation.store.live_release(MODEL)
     assert release is not None
     assert (release.version, release.run_id, release.cause_key, release.reason) == (
         run.version,
@@ -192,7 +197,7 @@ def test_reference_has_latest_rows_with_scores(setup: Setup, tmp_path: Path) -> 
     )
     rows = pq.read_table(tmp_path / "r.parquet")
     assert rows.column_names == ["event_time", "x", "color", "outcome", "prediction_id", "score"]
-    assert rows.num_rows == 2391 + 481
+    assert rows.num_rows == 2383 + 481
     event_times = rows["event_time"].to_pylist()
     assert event_times == sorted(event_times)
     assert 0 < min(rows["score"].to_pylist()) < max(rows["score"].to_pylist()) < 1
@@ -306,6 +311,28 @@ def test_worse_challenger_is_refused(setup: Setup) -> None:
     assert setup.installation.store.latest_generation(MODEL) == 1
 
 
+def test_second_refused_run_on_the_same_holdout_needs_more_confidence(setup: Setup) -> None:
+    setup.launcher.model = setup.installation.store.get_file(MODEL, setup.installation.champion, "model.onnx")
+    measured = []
+    for key in ("first", "second"):
+        run = setup.drive(setup.ask(key))
+        assert (run.state, run.reason_code) == ("refused", "gate")
+        assert run.gate is not None
+        measured.append(run.gate["measures"]["attempt"])
+    assert measured == [1, 2]
+    assert "attempt 2 against this champion" in run.reason
+
+
+def test_run_after_a_rollback_is_judged_on_rows_since_the_release_that_was_taken_back(setup: Setup) -> None:
+    since = START + timedelta(days=28)
+    watch = Watch(MODEL, 2, "b", "a", 1, "promotion", "run-0", "log_loss", 0.0, START, "rolled_back")
+    setup.ledger.watches.begin(replace(watch, rows_from=since))
+    run = setup.drive(setup.ask())
+    assert run.state == "promoted"
+    assert run.snapshot is not None
+    assert run.snapshot["holdout_from"] == since.isoformat()
+
+
 def test_unfit_data_ends_the_run_without_cost(
     template: Installation, good_model: bytes, tmp_path: Path
 ) -> None:
@@ -313,10 +340,10 @@ def test_unfit_data_ends_the_run_without_cost(
     setup = open_setup(template, good_model, tmp_path, retraining=policy)
     run = setup.drive(setup.ask())
     assert (run.state, run.reason_code) == ("abandoned", "unfit_data")
-    assert run.reason.startswith("2391 training rows with outcomes from the first row until 2013-01-25 21:")
+    assert run.reason.startswith("2383 training rows with outcomes from the first row until 2013-01-25 19:")
     assert "retraining.minimum_rows is 10000" in run.reason
     assert setup.launcher.jobs == []
-    assert [past.counts for past in setup.ledger.past_runs(MODEL)] == [False]
+    assert [past.counts for past in setup.ledger.past(MODEL)[0]] == [False]
 
 
 def test_changed_champion_is_not_overwritten(setup: Setup) -> None:
@@ -331,7 +358,7 @@ def test_changed_champion_is_not_overwritten(setup: Setup) -> None:
         setup.installation.keys,
         slope=-0.7,
     )
-    setup.controller().deploy(MODEL, other, "", "bob")
+    setup.controller().deploy(MODEL, other, "", "bob", force="it is a test")
     run = setup.drive(run_id)
     assert (run.state, run.reason_code) == ("refused", "champion_changed")
     assert [entry.version for entry in setup.installation.store.releases(MODEL)] == [
@@ -361,8 +388,9 @@ def test_automation_retrain_releases_nothing(
     assert setup.installation.store.latest_generation(MODEL) == 1
     with pytest.raises(Conflict):
         setup.controller().approve(run.run_id, "ann", may_be_own=True)
-    release, new = setup.controller().deploy(MODEL, run.version, "", "ann")
-    assert (release.version, release.generation, new) == (run.version, 2, True)
+    done = setup.controller().deploy(MODEL, run.version, "", "ann")
+    assert (done.release.version, done.release.generation, done.new) == (run.version, 2, True)
+    assert done.notes == ()
 
 
 def test_approval_is_bound_to_the_gate_result(
@@ -380,9 +408,70 @@ def test_approval_is_bound_to_the_gate_result(
     assert setup.controller().approve(run.run_id, "ann", may_be_own=True).state == "promoting"
     done = setup.drive(run.run_id)
     assert (done.state, done.generation) == ("promoted", 2)
-    release = setup.installation.store.latest_release(MODEL)
+    release = setup.installation.store.live_release(MODEL)
     assert release is not None
     assert release.actor == "ann"
+
+
+@pytest.mark.parametrize(("automation", "shadow"), [("auto", 0), ("approve", 0), ("auto", 6), ("approve", 6)])
+def test_phases_of_the_policy_come_before_the_promotion(
+    template: Installation, good_model: bytes, tmp_path: Path, automation: str, shadow: int
+) -> None:
+    rollout = Rollout(shadow=timedelta(hours=shadow), canary=Canary(share=0.1, duration=timedelta(hours=6)))
+    setup = open_setup(template, good_model, tmp_path, automation=automation, rollout=rollout)
+    run = setup.drive(setup.ask())
+    if automation == "approve":
+        assert run.state == "waiting_for_approval"
+        approved = [setup.controller().approve(run.run_id, "ann", may_be_own=True) for _ in range(2)]
+        run = approved[1]
+    assert run.state == ("shadowing" if shadow else "canarying")
+    assert setup.drive(run.run_id).state == run.state  # the scheduler leaves it alone
+    assert setup.ledger.working_runs() == []
+    assert setup.ledger.runs_in_phases() == [run.run_id]
+    busy = setup.controller().handle_cause(
+        Cause("k2", MODEL, "request", "again", event_time=START + timedelta(days=30))
+    )
+    assert busy.decision.reason_code == "run_in_progress"
+
+
+def test_a_promotion_that_fails_ends_the_canary(
+    template: Installation, good_model: bytes, tmp_path: Path
+) -> None:
+    rollout = Rollout(canary=Canary(share=0.1, duration=timedelta(hours=6)))
+    setup = open_setup(template, good_model, tmp_path, rollout=rollout)
+    run = setup.drive(setup.ask())
+    releaser, store = setup.deps.releaser, setup.installation.store
+    releaser.start(MODEL, "canary", version=run.version, share=0.1, actor="loop", run_id=run.run_id)
+    setup.ledger.transition(run.run_id, "promoting", datetime.now(UTC))
+    stored = setup.installation.home / "models" / MODEL / "versions" / run.version / "model.onnx"
+    stored.write_bytes(stored.read_bytes() + b"\0")
+    assert setup.drive(run.run_id).reason_code == "tampered"
+    assert list(store.slots(MODEL)) == ["live"]
+    assert [entry.reason for entry in store.releases(MODEL)] == ["deployment", "canary", "withdrawal"]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_canary_that_a_person_ends_before_its_promotion_is_not_promoted(
+    template: Installation, good_model: bytes, tmp_path: Path, ends: bool
+) -> None:
+    rollout = Rollout(canary=Canary(share=0.1, duration=timedelta(hours=6)))
+    setup = open_setup(template, good_model, tmp_path, rollout=rollout)
+    run, now = setup.drive(setup.ask()), datetime.now(UTC)
+    releaser, phases = setup.deps.releaser, setup.ledger.phases
+    started = Phase(run.run_id, "canary", MODEL, run.version, run.champion, "log_loss", 0.0, now)
+    phases.begin(started)
+    releaser.start(MODEL, "canary", version=run.version, share=0.1, actor="loop", run_id=run.run_id)
+    phases.decide(started, "passed", "it was as good", now)
+    setup.ledger.transition(run.run_id, "promoting", now)  # it waits: other runs are trained
+    if ends:
+        setup.controller().rollback(MODEL, "ann", "complaints", None)
+    done = setup.drive(run.run_id)
+    if ends:
+        assert (done.state, done.reason_code) == ("rejected", "withdrawn")
+        assert done.reason == "its canary was ended by ann in generation 3 before it was promoted"
+    assert done.state == ("rejected" if ends else "promoted")
+    last = setup.installation.store.releases(MODEL)[-1]
+    assert (last.generation, last.reason) == (3, "withdrawal" if ends else "promotion")
 
 
 def rolled_back(template: Installation, good_model: bytes, place: Path, automation: str) -> tuple[Setup, str]:
@@ -398,7 +487,7 @@ def rolled_back(template: Installation, good_model: bytes, place: Path, automati
         slope=-0.7,
     )
     for version in (older, setup.installation.champion):
-        setup.controller().deploy(MODEL, version, "", "ann")
+        setup.controller().deploy(MODEL, version, "", "ann", force="it is a test")
     setup.controller().rollback(MODEL, "ann", "it was better", None)
     loop = spec.model_copy(update={"automation": automation})
     setup.ledger.record_project(
@@ -419,7 +508,7 @@ def test_challenger_not_compared_waits_for_approval(
     setup.controller().approve(run.run_id, "bob", may_be_own=True)
     done = setup.drive(run.run_id)
     assert (done.state, done.generation) == ("promoted", 5)
-    release = setup.installation.store.latest_release(MODEL)
+    release = setup.installation.store.live_release(MODEL)
     assert release is not None
     assert release.actor == "bob"
 
@@ -597,6 +686,18 @@ def test_run_continues_after_a_full_disk(setup: Setup) -> None:
     assert setup.installation.store.latest_generation(MODEL) == 2
 
 
+@pytest.mark.parametrize("retries", [0, 2])
+def test_step_with_a_limit_of_retries_raises_what_remains(setup: Setup, retries: int) -> None:
+    full = DiskFull(setup.launcher, 9)
+    pipeline = Pipeline(replace(setup.deps, launcher=full), ImpatientEvent(), retries=retries)
+    run_id = setup.ask()
+    assert pipeline.step(run_id) == "training"
+    with pytest.raises(OSError, match="No space left on device"):
+        pipeline.step(run_id)
+    assert full.left == 9 - (retries + 1)
+    assert setup.ledger.run(run_id).state == "training"
+
+
 def test_stopping_service_leaves_the_run_unchanged(setup: Setup) -> None:
     run_id = setup.ask()
     setup.stop.set()
@@ -631,7 +732,7 @@ def test_step_in_which_the_service_dies_is_not_repeated_for_ever(
     assert (run.state, run.reason_code) == ("abandoned", "service_died")
     assert run.reason.startswith(f"the service died 3 times in the step {step} of this run")
     assert setup.installation.store.latest_generation(MODEL) == 1
-    assert [past.open for past in setup.ledger.past_runs(MODEL)] == [False]
+    assert [past.open for past in setup.ledger.past(MODEL)[0]] == [False]
 
 
 def test_step_that_ends_and_stops_are_not_counted(setup: Setup) -> None:
@@ -736,8 +837,10 @@ def test_release_during_rollback_is_a_conflict(setup: Setup) -> None:
         for slope in (-0.6, -0.7, -0.8)
     )
     for version in (first, second):
-        setup.controller().deploy(MODEL, version, "", "ann")
-    fuse = Meanwhile("before get_version", lambda: setup.controller().deploy(MODEL, third, "", "bob"))
+        setup.controller().deploy(MODEL, version, "", "ann", force="it is a test")
+    fuse = Meanwhile(
+        "before get_version", lambda: setup.controller().deploy(MODEL, third, "", "bob", force="it is a test")
+    )
     deps = dying(setup.deps, fuse)
     with pytest.raises(Conflict, match="generation 4 is: a deployment by bob"):
         Controller(deps, Pipeline(deps, setup.stop), lambda: None).rollback(MODEL, "ann", "", None)
@@ -759,6 +862,30 @@ def test_snapshot_uses_pinned_versions_after_a_crash(
     assert run.state == "promoted"
     assert run.snapshot is not None
     assert run.lake == pinned.lake == run.snapshot["pin"]
+
+
+def test_run_reads_newer_versions_where_its_own_are_no_longer_kept(setup: Setup) -> None:
+    run_id = setup.ask()
+    with pytest.raises(Killed):
+        setup.drive(run_id, dying(setup.deps, At("before get_version")))
+    pinned = setup.ledger.run(run_id).lake
+    assert pinned is not None
+    shutil.rmtree(RunFolder(setup.deps.runs / run_id).snapshot)
+    lake = setup.installation.lake
+    fill_lake(lake, START + timedelta(days=30), 2, 4, 9)
+    for location in (lake.predictions(MODEL), lake.outcomes(MODEL)):
+        table = DeltaTable(location)
+        table.alter.set_table_properties({"delta.logRetentionDuration": "interval 0 seconds"})
+        table.create_checkpoint()
+        table.cleanup_metadata()
+    run = setup.drive(
+        run_id, replace(setup.deps, lake=Lake(lake.root))
+    )  # as after a restart: no handle is kept
+    assert run.state == "promoted", run.reason
+    assert run.lake is not None
+    assert run.snapshot is not None
+    assert run.lake == run.snapshot["pin"]
+    assert run.lake["predictions"] > pinned["predictions"]
 
 
 def test_run_ends_once_after_a_kill_at_any_store_call(setup: Setup) -> None:

@@ -9,6 +9,7 @@ from threading import Event, Lock
 import pytest
 
 from services.retraining.cause import Cause
+from services.retraining.launchers.training_places import TrainingPlaces
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Project
@@ -40,11 +41,15 @@ class FakeLease:
 
     def __init__(self) -> None:
         self.ours = False
+        self.lost = False
         self.polls = 0
         self.released = False
 
     def take(self) -> bool:
         self.polls += 1
+        return self.ours
+
+    def is_held(self) -> bool:
         return self.ours
 
     def holder(self) -> str:
@@ -88,7 +93,7 @@ class Steps:
 class Process:
     """What one service process has: a scheduler with its stop event, lease and metrics."""
 
-    def __init__(self, ledger: Ledger, lease: Lease | None = None, *, runs_at_once: int = 1) -> None:
+    def __init__(self, ledger: Ledger, lease: Lease | None = None, *, places: TrainingPlaces) -> None:
         self.fake_lease = FakeLease()
         self.lost: list[str] = []
         self.stop_event = Event()
@@ -99,7 +104,7 @@ class Process:
             lease or self.fake_lease,
             self.steps,
             self.metrics,
-            runs_at_once=runs_at_once,
+            places=places,
             stop=self.stop_event,
             poll_seconds=0.005,
             on_lease_lost=lambda: self.lost.append("lost"),
@@ -114,13 +119,14 @@ class Process:
         wait_for(lambda: self.fake_lease.polls >= until, 20, "more polls")
 
 
-def add_run(ledger: Ledger, key: str) -> str:
+def add_run(ledger: Ledger, key: str, model: str = MODEL, memory_mib: int | None = None) -> str:
+    loop = {**LOOP, "model": model, **({"training": {"memory_mib": memory_mib}} if memory_mib else {})}
     recorded = ledger.record_cause(
-        Cause(key, MODEL, "request", "please", event_time=START),
+        Cause(key, model, "request", "please", event_time=START),
         version="v1",
         event_time=START,
         now=START,
-        owner=Project(MODEL, "/project", LoopSpec.model_validate(LOOP), "v1"),
+        owner=Project(model, "/project", LoopSpec.model_validate(loop), "v1"),
         decide=lambda *_: Decision("retrain", "request", "ann asked"),
     )
     return recorded.run_id
@@ -142,8 +148,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def start(ledger: Ledger) -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
-    def make(lease: Lease | None = None, *, leading: bool = True, runs_at_once: int = 1) -> Process:
-        process = Process(ledger, lease, runs_at_once=runs_at_once)
+    def make(
+        lease: Lease | None = None, *, leading: bool = True, runs_at_once: int = 1, memory: int = 0
+    ) -> Process:
+        process = Process(ledger, lease, places=TrainingPlaces(runs_at_once, memory))
         process.fake_lease.ours = leading
         started.append(process)
         process.scheduler.start()
@@ -191,6 +199,42 @@ def test_runs_at_once_bounds_the_threads(ledger: Ledger, start: Callable[..., Pr
     process.fake_lease.ours = True
     wait_for(promoted(ledger, *runs), 20, "all runs to end")
     assert process.steps.max_at_once == 2
+
+
+def test_memory_bounds_the_runs_at_once(ledger: Ledger, start: Callable[..., Process]) -> None:
+    """Of 1 GiB, 700 MiB and 256 MiB fit beside each other; 512 MiB wait until the first has ended."""
+    sizes = (("big", 700), ("medium", 512), ("small", 256))
+    big, medium, small = (add_run(ledger, f"k-{name}", name, size) for name, size in sizes)
+    process = start(leading=False, runs_at_once=3, memory=1 << 30)
+    side_by_side = Event()
+
+    def block(run_id: str, state: str) -> None:
+        if {big, small} <= process.steps.running:
+            side_by_side.set()
+        assert {big, medium} > process.steps.running & {big, medium}, "more memory than there is"
+        if run_id != medium:
+            assert side_by_side.wait(20), "the small run passes the one that does not fit"
+
+    process.steps.before = block
+    process.fake_lease.ours = True
+    wait_for(promoted(ledger, big, medium, small), 20, "all runs to end")
+
+
+@pytest.mark.parametrize("error", [OperatorError("the store is away", hint="start it"), OSError("disk")])
+def test_run_that_fails_again_and_again_gives_its_place(
+    ledger: Ledger, start: Callable[..., Process], error: Exception
+) -> None:
+    failing, other = add_run(ledger, "k1", "failing"), add_run(ledger, "k2", "other")
+    process = start(leading=False)
+
+    def fail(run_id: str, _: str) -> None:
+        if run_id == failing:
+            raise error
+
+    process.steps.before = fail
+    process.fake_lease.ours = True
+    wait_for(promoted(ledger, other), 20, "the other model's run to end")
+    assert ledger.run(failing).state == "queued"
 
 
 def test_run_continues_after_an_approval(ledger: Ledger, start: Callable[..., Process]) -> None:
@@ -300,7 +344,7 @@ def test_two_services_on_one_ledger_one_drives(
 def test_lost_lease_stops_the_process(ledger: Ledger, start: Callable[..., Process]) -> None:
     process = start()
     process.wait_for_polls(2)
-    process.fake_lease.ours = False
+    process.fake_lease.ours, process.fake_lease.lost = False, True
     wait_for(process.stop_event.is_set, 20, "the process to stop")
     add_run(ledger, "k1")
     process.scheduler.wake()
@@ -308,3 +352,27 @@ def test_lost_lease_stops_the_process(ledger: Ledger, start: Callable[..., Proce
     assert process.lost == ["lost"]
     assert process.steps.done == []
     assert process.fake_lease.released
+
+
+def test_lease_that_cannot_be_renewed_pauses_the_leader(
+    ledger: Ledger, start: Callable[..., Process]
+) -> None:
+    process = start()
+    process.wait_for_polls(2)
+    process.fake_lease.ours = False
+    process.wait_for_polls(2)
+    run_id = add_run(ledger, "k1")
+    process.wait_for_polls(3)
+    assert (process.steps.done, process.lost) == ([], [])
+    assert process.metrics.registry.get_sample_value("homeostat_retraining_leader") == 0
+    process.fake_lease.ours = True
+    wait_for(promoted(ledger, run_id), 20, "the run to end")
+    assert process.metrics.registry.get_sample_value("homeostat_retraining_leader") == 1
+
+
+def test_run_that_failed_is_not_kept_waiting_by_a_long_poll(ledger: Ledger) -> None:
+    process = Process(ledger, places=TrainingPlaces(1))
+    process.scheduler._poll_seconds = 60.0
+    assert process.scheduler._pause() == 60.0
+    pause = process.scheduler._postpone("run")
+    assert 0 < process.scheduler._pause() <= pause < 60

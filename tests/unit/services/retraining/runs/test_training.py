@@ -12,6 +12,7 @@ import pytest
 
 from services.retraining.bootstrap import build
 from tests.fakes import bad_models
+from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
 from tests.fakes.retraining_installation import make_installation
 from tests.unit.shared.models.training.test_confinement import needs_namespace, needs_root
@@ -73,7 +74,7 @@ def test_model_that_would_end_the_service_ends_the_run_only(
         SETTINGS.model_copy(update={"model_memory_bytes": 64 << 20}),
     )
     copy = "cp trained.onnx $HOMEOSTAT_OUT/model.onnx && echo '{}' > $HOMEOSTAT_OUT/metrics.json"
-    app = open_app(retraining={"command": ["sh", "-c", copy]})
+    app = open_app(isolated=True, retraining={"command": ["sh", "-c", copy]})
     (app.installation.project / "trained.onnx").write_bytes(model)
     app.deploy()
     run = app.wait_for_state(app.request_run()["run_id"], "failed", "promoted", "refused")
@@ -122,7 +123,7 @@ def test_run_of_another_user_reaches_the_gate_without_keys_and_holdout() -> None
         for folder in (installation.project.parent, installation.project):
             folder.chmod(0o755)
         settings = SETTINGS.model_copy(update={"training_user": "nobody"})
-        service = build(installation.settings, settings)
+        service = build(installation.settings, settings, open_model=open_in_process)
         client = TestClient(
             service.app,
             base_url="http://127.0.0.1:8003",

@@ -162,6 +162,13 @@ def test_alerts_without_model_are_ignored_and_reported() -> None:
     assert ignored == ["alerts[0].labels.model is missing or is not a model name"]
 
 
+@pytest.mark.parametrize("labels", [{"model": "toy"}, {"model": "toy", "alertname": ""}])
+def test_unnamed_alert_is_ignored_and_reported(labels: dict[str, str]) -> None:
+    causes, ignored = read_triggers(alertmanager(alert(labels=labels), alert()), NOW, ADMIN)
+    assert len(causes) == 1
+    assert ignored == ["alerts[0].labels.alertname is missing, so no rule is behind the alert"]
+
+
 def grafana_no_data(**changes: Any) -> dict[str, Any]:
     labels = {"alertname": "DatasourceNoData", "rulename": "Loss too high", "model": "toy"}
     return alert(**{"labels": labels, "annotations": {}, **changes})

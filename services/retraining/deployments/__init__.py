@@ -1,0 +1,1 @@
+"""Releases that a person asks for."""

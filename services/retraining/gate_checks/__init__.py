@@ -1,0 +1,1 @@
+"""The checks of the gate, each a pure function of measurements."""

@@ -1,0 +1,49 @@
+"""GET /models/{model}/why-not and POST /models/{model}/what-if."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.retraining.cause import Cause
+from tests.fakes.retraining_app import RetrainingApp
+from tests.fakes.retraining_installation import MODEL
+
+
+def test_why_not_names_what_is_missing(open_app: Callable[..., RetrainingApp]) -> None:
+    """And what-if says which run another policy would have started."""
+    triggers = [
+        {"when": "drift", "kinds": ["performance"], "windows": 2},
+        {"when": "schedule", "every": "40d"},
+    ]
+    budget = {"runs": 2, "per": "30d"}
+    app = open_app(retraining={"triggers": triggers, "budget": budget, "minimum_rows": 5000})
+    app.get(f"/models/{MODEL}/why-not", 404)
+    app.deploy()
+    empty = app.get(f"/models/{MODEL}/why-not")
+    assert (empty["next_decision"], empty["last_run"], empty["not_promoted"]) == (None, None, "")
+    app.service.controller.handle_cause(Cause.of_verdict(app.installation.verdict(14)))
+    found = app.get(f"/models/{MODEL}/why-not")
+    assert (found["next_decision"]["state"], found["next_decision"]["action"]) == ("drift", "wait")
+    assert [one["fires"] for one in found["triggers"]] == [False, False]
+    assert "1 of 2 windows" in found["triggers"][0]["reason"]
+    assert 24 < found["triggers"][1]["distance"]["seconds_left"] / 86400 < 26
+    assert found["limits"]["budget"] == {"runs": 2, "per_seconds": 30 * 86400.0, "used": 0}
+    assert found["rows"] == {"with_outcomes": 1440, "required": 5100, "missing": 3660}
+    assert found["last_decision"]["reason_code"] == "no_trigger"
+    run_id = app.request_run()["run_id"]
+    app.wait_for_state(run_id, "abandoned")
+    after = app.get(f"/models/{MODEL}/why-not")
+    assert after["last_run"]["run_id"] == run_id
+    assert after["not_promoted"].startswith(f"run {run_id} ended as abandoned: ")
+
+    policy = {"retraining": {"triggers": [{"when": "drift", "kinds": ["performance"]}]}}
+    would = app.post(f"/models/{MODEL}/what-if", policy, 200)
+    assert (would["verdicts"], would["runs"], would["logged_runs"]) == (1, 1, 0)
+    [one] = would["decisions"]
+    assert (one["action"], one["logged_reason_code"]) == ("retrain", "no_trigger")
+    assert app.post(f"/models/{MODEL}/what-if", {}, 200)["runs"] == 0
+    wrong = app.post(f"/models/{MODEL}/what-if", {"retraining": {"command": ["x"]}}, 422)
+    assert "retraining.command" in wrong["error"]
+    whole = app.post(f"/models/{MODEL}/what-if", {"model": MODEL, **policy}, 422)
+    assert whole["error"].startswith("the policy has model; a policy has retraining.triggers, ")
+    assert len(app.get("/runs")["runs"]) == 1
