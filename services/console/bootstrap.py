@@ -18,6 +18,7 @@ from services.console.aggregation.renewed_transport import RenewedTransport
 from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app
 from services.console.http.console_access import ConsoleAccess
+from services.console.http.listener_check import check_listener
 from services.console.http.login_routes import Logins
 from services.console.http.routes import Dependencies
 from services.console.http.session_cookie import SessionCookie
@@ -58,7 +59,11 @@ def build(
     transport = RenewedTransport(client_tls(), httpx.Limits(max_connections=64))
     client = httpx.AsyncClient(trust_env=False, timeout=5.0, transport=transport)
     api_key = read_api_key(settings)
-    poller = Poller(client, _now, time.monotonic, metrics, api_key)
+    # Root could read credentials in the memory of this process as well.
+    owners = frozenset({os.geteuid(), 0})
+    poller = Poller(
+        client, _now, time.monotonic, metrics, api_key, check=lambda base: check_listener(base, owners)
+    )
     authenticator = open_authenticator(settings, settings.host, OidcSettings.read())
     oidc = make_oidc_client(settings, authenticator)
     sessions = SessionStore(
@@ -67,14 +72,13 @@ def build(
         lifetime_s=settings.session_hours * 3600,
         maximum=settings.maximum_sessions,
     )
-    # Root could read credentials in the memory of this process as well.
-    owners = frozenset({os.geteuid(), 0})
     cookie = SessionCookie(is_secure=settings.is_secure)
     dependencies = Dependencies(
         aggregator=Aggregator(poller, find, _now, time.monotonic, metrics),
         actions=ActionClient(client, lambda: find().retraining, owners),
         client=client,
         drift=lambda: find().drift,
+        retraining=lambda: find().retraining,
         metrics=metrics,
         logins=Logins(
             authenticator=authenticator,

@@ -33,8 +33,8 @@ class ConsoleSettings(HomeostatSettings):
     )
     trusted_proxies: str = Field(
         "",
-        description="Addresses and networks of the proxies in front of the console, comma separated. Only they may say in "
-        "`X-Forwarded-For` who sends a request. Empty: nobody.",
+        description="Addresses and networks of the proxies in front of the console, comma separated. `X-Forwarded-For` is read "
+        "only in requests from them. Empty: it is never read.",
     )
     session_idle_minutes: float = Field(
         120.0,
@@ -45,7 +45,8 @@ class ConsoleSettings(HomeostatSettings):
     maximum_sessions: int = Field(
         200,
         ge=1,
-        description="Maximum number of sessions. Above it, the person with most of them loses the least recently used one.",
+        description="Maximum number of sessions. Above it, the person with the most sessions is logged out of the least recently "
+        "used one.",
     )
     api_key: SecretStr = Field(
         SecretStr(""),

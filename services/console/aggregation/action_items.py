@@ -32,10 +32,14 @@ def action_items_of(
     unacknowledged: Sequence[UnacknowledgedGroup],
     now: datetime,
 ) -> tuple[ActionItem, ...]:
-    """Components that are not up, servers behind the release log, runs that await approval, unacknowledged decisions."""
+    """Components that are not up, servers behind the release log, releases that stay though worse, runs, decisions.
+
+    Runs are those that await approval, decisions the unacknowledged ones.
+    """
     return (
         *_components(components),
         *_behind_release_log(models, now),
+        *_worse_releases(models),
         *(_run(run) for run in runs if run.awaits_approval),
         *(_decisions(group) for group in unacknowledged),
     )
@@ -80,6 +84,25 @@ def _behind_release_log(models: Sequence[Model], now: datetime) -> Iterator[Acti
                 about=model.name,
                 model=model.name,
             )
+
+
+def _worse_releases(models: Sequence[Model]) -> Iterator[ActionItem]:
+    """Releases that are worse than the version before them, and that the loop does not, or cannot, take back."""
+    for model in models:
+        watch = model.watch
+        if watch is None or watch.state not in ("worse", "failed"):
+            continue
+        yield ActionItem(
+            key=f"watch-{model.name}-{watch.generation}",
+            kind="model",
+            title=f"{model.name}: the served version is worse than the one before it",
+            sentence=watch.reason,
+            hint="roll back"
+            if watch.state == "worse"
+            else "restore the version before it, or roll back further",
+            about=model.name,
+            model=model.name,
+        )
 
 
 def _run(run: Run) -> ActionItem:

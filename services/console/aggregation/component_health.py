@@ -81,13 +81,13 @@ def _inference(name: str, result: PollResult[InferenceStatus], url: str) -> Comp
 def _spool_usage(spool: SpoolStatus) -> str:
     if spool.bound <= 0 or spool.bytes / spool.bound < SPOOL_NEARLY_FULL:
         return ""
-    return f"its spool is {spool.bytes / spool.bound:.0%} full; when it is full, predictions are no longer logged"
+    return f"its spool is {spool.bytes / spool.bound:.0%} full; once it is full, rows are no longer logged, or requests get 503"
 
 
 def _shipper(result: PollResult[LogStatus], samples: Samples, url: str) -> ComponentHealth:
     if result.problem or result.body is None:
         return _not_responding(
-            "shipper", result, url, "Predictions stay on the spool; none is lost until it is full."
+            "shipper", result, url, "Rows stay on the spool; none is lost until it is full."
         )
     backlog, oldest_s = samples.value(SPOOL_BACKLOG), samples.value(OLDEST_ROW_AGE)
     dropped = samples.total(SPOOL_DROPPED)
@@ -118,10 +118,20 @@ def _sink(result: PollResult[LogStatus], samples: Samples, url: str) -> Componen
     if dead_letters:
         details.append(("dead letters", count(int(dead_letters), "record")))
     problems = _errors(result)
+    if dead_letters:
+        problems.append(_dead_letters(samples, int(dead_letters)))
     if lag and lag > MAXIMUM_SINK_LAG:
         problems.append(f"{count(int(lag), 'record')} behind Kafka")
     state = "responds; its lag is unknown" if lag is None else f"{count(int(lag), 'record')} behind Kafka"
     return _responding("sink", result, url, state if lag != 0 else "no lag", problems, details)
+
+
+def _dead_letters(samples: Samples, number: int) -> str:
+    reasons = {sample.labels.get("reason", "") for sample in samples.of(SINK_DEAD_LETTERS) if sample.value}
+    return (
+        f"{count(number, 'dead letter')} ({', '.join(sorted(reasons))}) since it started; "
+        "`homeostat log dead-letters list` shows them, `homeostat log dead-letters replay --all` sends them again"
+    )
 
 
 def _kafka(

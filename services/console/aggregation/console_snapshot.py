@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from services.console.aggregation.responses import Alarm, Clock, Decision, Outcomes, Run
-from shared.contracts.release import Release
+from services.console.aggregation.responses import Alarm, Clock, Decision, Outcomes, Phase, Run, Watch
+from shared.contracts.release import Release, slots
 from shared.contracts.verdict import Verdict
 
 # `unknown`: the component returns invalid responses, or no client of it responds.
@@ -71,6 +71,7 @@ class Model:
 
     `state` is the worst of `inputs` and `performance`; a model without a loss has no performance and no outcomes. `alarm` is the
     last verdict of stream detection, between windows.
+    `watch` compares the last watched release with the version before it, `phase` the last challenger with the live version.
     Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` has the data that is
     not current: `releases`, `received`, `verdicts`, `losses`.
     """
@@ -92,7 +93,14 @@ class Model:
     recent: tuple[Verdict, ...]
     releases: tuple[Release, ...]
     rollback_target: int
+    watch: Watch | None = None
+    phase: Phase | None = None
     stale: dict[str, Stale] = field(default_factory=dict)
+
+    @property
+    def side_releases(self) -> tuple[Release, ...]:
+        """The canary and the shadow that the release log has beside the live version."""
+        return tuple(release for slot, release in slots(self.releases).items() if slot != "live")
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.console.settings import ConsoleSettings
 from shared.contracts.stack_state import StackState, read_stack_state, state_path
+from shared.errors import OperatorError
+from shared.observability.monitoring_login import login_for
 
 DEFAULT_PORTS = {"inference": 8000, "shipper": 8001, "drift": 8002, "retraining": 8003, "sink": 8004}
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Base URLs without a slash at the end. `servers` are the inference servers; monitoring is empty where unknown.
+    """Base URLs without a slash at the end. `servers` are the inference servers; monitoring is empty where unknown. A
+    login is the value of an Authorization header; empty for none.
 
     `logs` and `restarts`, by the process's name, are known only for a local stack.
     """
@@ -25,6 +28,8 @@ class Endpoints:
     prometheus: str = ""
     alertmanager: str = ""
     grafana: str = ""
+    prometheus_login: str = field(default="", repr=False)
+    alertmanager_login: str = field(default="", repr=False)
     logs: tuple[tuple[str, str], ...] = ()
     restarts: tuple[tuple[str, int], ...] = ()
 
@@ -50,6 +55,8 @@ def find_endpoints(settings: ConsoleSettings) -> Endpoints:
         prometheus=settings.prometheus_url.rstrip("/") or _in_stack("prometheus", state),
         alertmanager=settings.alertmanager_url.rstrip("/") or _in_stack("alertmanager", state),
         grafana=settings.grafana_url.rstrip("/"),
+        prometheus_login=_login(settings, settings.prometheus_url),
+        alertmanager_login=_login(settings, settings.alertmanager_url),
         logs=tuple((process.name, process.log) for process in state.processes) if state else (),
         restarts=tuple((process.name, process.restarts) for process in state.processes) if state else (),
     )
@@ -57,6 +64,15 @@ def find_endpoints(settings: ConsoleSettings) -> Endpoints:
 
 def _service(name: str, given: str, state: StackState | None) -> str:
     return given.rstrip("/") or _in_stack(name, state) or f"http://127.0.0.1:{DEFAULT_PORTS[name]}"
+
+
+def _login(settings: ConsoleSettings, given: str) -> str:
+    """The Authorization header for a server of the monitoring. A file that cannot be read shows as a refused request."""
+    try:
+        login = login_for(settings, given)
+    except OperatorError:
+        return ""
+    return login.authorization if login is not None else ""
 
 
 def _in_stack(name: str, state: StackState | None) -> str:

@@ -18,7 +18,7 @@ from services.console.aggregation.responses import (
     Releases,
     Verdicts,
 )
-from shared.contracts.release import Release
+from shared.contracts.release import Release, live
 
 
 def model_names(requests: Requests, results: PollResults) -> list[str]:
@@ -45,7 +45,7 @@ def _model(name: str, requests: Requests, results: PollResults) -> Model:
     log, verdicts = results[requests.releases[name]], results[requests.recent_verdicts[name]]
     releases = (log.body or Releases()).releases
     recent = (verdicts.body or Verdicts()).verdicts
-    released = releases[-1] if releases else None
+    released = live(releases)
     monitored = next(
         (one for one in (drift.body.models if drift.body else ()) if one.model == name),
         MonitoredModel(model=name),
@@ -79,6 +79,8 @@ def _model(name: str, requests: Requests, results: PollResults) -> Model:
         served_loss=losses.served_loss,
         loss_metric=losses.metric,
         loss_rows=losses.rows,
+        watch=losses.watch,
+        phase=losses.phase,
         state=monitored.state or (recent[0].state if recent else ""),
         inputs=monitored.inputs,
         performance=monitored.performance,

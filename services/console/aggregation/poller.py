@@ -40,7 +40,8 @@ Body = TypeVar("Body")
 class PollRequest(Generic[Body]):
     """A GET of `path` at the `base` URL of a `service`. `parse` makes the body from the response's bytes or raises.
 
-    `is_ours`: the console's API key is sent with it, which no other program may see.
+    `is_ours`: the console's API key is sent with it, which no other program may see. `login`: the Authorization header of a
+    request that is not ours.
     """
 
     service: str
@@ -48,6 +49,7 @@ class PollRequest(Generic[Body]):
     path: str
     parse: Callable[[bytes], Body]
     is_ours: bool = True
+    login: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class _Entry:
 class Poller:
     """Polls and keeps the last result of each request. `ticks` is a monotonic clock in seconds. For one event loop.
 
-    `api_key` is sent to our services; empty for none.
+    `api_key` is sent to our services; empty for none. `check` raises OperatorError for a URL to which it must not be sent.
     """
 
     def __init__(
@@ -104,9 +106,11 @@ class Poller:
         ticks: Callable[[], float],
         metrics: ConsoleMetrics,
         api_key: str = "",
+        check: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._authorization = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._check = check
         self._now = now
         self._ticks = ticks
         self._metrics = metrics
@@ -167,11 +171,15 @@ class Poller:
 
     async def _get(self, request: PollRequest[Any]) -> Any:
         raw = b""
-        sent = self._authorization if request.is_ours else {}
+        sent = self._authorization if request.is_ours else _login(request)
+        if sent:
+            self._check(request.base)
         headers = {"Accept": "application/json, text/plain", **sent}
         async with self._client.stream("GET", request.base + request.path, headers=headers) as response:
             if response.status_code in (401, 403) and request.is_ours:
                 raise _refused(response.status_code, has_key=bool(sent))
+            if response.status_code == 401 and request.service in ("prometheus", "alertmanager"):
+                raise _login_refused(has_login=bool(sent))
             if response.status_code != 200:
                 raise InvalidResponse(f"returns {response.status_code} for {request.path.partition('?')[0]}")
             async for chunk in response.aiter_bytes():
@@ -197,6 +205,17 @@ def _refused(status: int, *, has_key: bool) -> InvalidResponse:
         f"{problem} (status {status})",
         "make a key with `homeostat keys create console --scope read`, name its file in `HOMEOSTAT_API_KEY_FILE`, and start the "
         "console again",
+    )
+
+
+def _login(request: PollRequest[Any]) -> dict[str, str]:
+    return {"Authorization": request.login} if request.login else {}
+
+
+def _login_refused(*, has_login: bool) -> InvalidResponse:
+    return InvalidResponse(
+        f"{'does not accept the login' if has_login else 'requires a login'} (status 401)",
+        "set `HOMEOSTAT_MONITORING_USER` and `HOMEOSTAT_MONITORING_PASSWORD_FILE` to its login, and start the console again",
     )
 
 

@@ -1,7 +1,12 @@
-"""The console's connections to the other services: with TLS, by the certificates as they are now."""
+"""The console's connections to the other services: with TLS, by the certificates as they are now.
+
+httpx loses a connection of its pool for good when a request is cancelled while it connects or waits for a connection. Polls
+that take too long are cancelled, and so are requests whose client leaves. Here such a request ends by itself, by its timeouts.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -25,6 +30,7 @@ class RenewedTransport(httpx.AsyncBaseTransport):
         self._signature = tls.signature()
         self._current = self._made()
         self._former: list[httpx.AsyncHTTPTransport] = []
+        self._closing: set[asyncio.Future[None]] = set()
         self._next_look = clock() + _LOOK_SECONDS
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -36,7 +42,19 @@ class RenewedTransport(httpx.AsyncBaseTransport):
                 made = self._made()
                 self._former.append(self._current)
                 self._current, self._signature = made, signature
-        return await self._current.handle_async_request(request)
+        sent = asyncio.ensure_future(self._current.handle_async_request(request))
+        try:
+            return await asyncio.shield(sent)
+        except asyncio.CancelledError:
+            sent.add_done_callback(self._close_unread)
+            raise
+
+    def _close_unread(self, sent: asyncio.Future[httpx.Response]) -> None:
+        """Give the connection of a response back that nobody waits for any more."""
+        if not sent.cancelled() and sent.exception() is None:
+            closing = asyncio.ensure_future(sent.result().aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def aclose(self) -> None:
         """Close the connections."""

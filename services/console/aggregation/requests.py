@@ -61,11 +61,11 @@ class Requests:
             for query in queries
         ]
         self.monitoring = {
-            name: PollRequest(name, base, path, bytes.decode, is_ours=False)
-            for name, base, path in (
-                ("prometheus", endpoints.prometheus, "/-/ready"),
-                ("alertmanager", endpoints.alertmanager, "/-/ready"),
-                ("grafana", endpoints.grafana, "/api/health"),
+            name: PollRequest(name, base, path, bytes.decode, is_ours=False, login=login)
+            for name, base, path, login in (
+                ("prometheus", endpoints.prometheus, "/-/ready", endpoints.prometheus_login),
+                ("alertmanager", endpoints.alertmanager, "/-/ready", endpoints.alertmanager_login),
+                ("grafana", endpoints.grafana, "/api/health", ""),
             )
             if base
         }

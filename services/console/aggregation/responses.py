@@ -141,14 +141,46 @@ class DriftStatus(Response):
     models: tuple[MonitoredModel, ...] = ()
 
 
+class Watch(Response):
+    """How a release does beside the version before it, on the same `rows` rows."""
+
+    state: str = ""
+    generation: int = 0
+    reason: str = ""
+    rows: int = 0
+    loss: float | None = None
+    former_loss: float | None = None
+
+
+class Phase(Response):
+    """A challenger that is tried as canary or shadow before its promotion. `outcome`: empty while it is."""
+
+    slot: str = ""
+    version: str = ""
+    run_id: str = ""
+    outcome: str = ""
+    reason: str = ""
+    rows: int = 0
+    evidence: float = 1.0
+    evidence_needed: float = 20.0
+    operational_evidence: float = 1.0
+    operational_evidence_needed: float = 20.0
+    rows_until: OptionalTime = None
+
+
 class Losses(Response):
-    """The loss of the first version and of the served versions, on the same newest `rows` rows with outcomes."""
+    """The loss of the first version and of the served versions, on the same newest `rows` rows with outcomes.
+
+    `watch`: of the last release that was watched; `phase`: of the last challenger that was tried beside the live version.
+    """
 
     model: str
     baseline_loss: float | None = None
     served_loss: float | None = None
     metric: str = ""
     rows: int = 0
+    watch: Watch | None = None
+    phase: Phase | None = None
 
 
 class RetrainingStatus(Response):

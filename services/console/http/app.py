@@ -46,6 +46,7 @@ def make_app(
         is_ready=lambda: True,
         registry=dependencies.metrics.registry,
         lifespan=lifespan,
+        openapi_url="/openapi.json",
     )
 
     @app.middleware("http")

@@ -1,4 +1,4 @@
-"""Who gets the credential of a person: not another user of this machine who has taken the port of a stopped service."""
+"""Who gets a credential: not another user of this machine who has taken the port of a stopped service."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def check_listener(url: str, owners: Collection[int]) -> None:
     if found is not None:
         port, user = found
         raise DependencyUnavailable(
-            f"port {port} is served by another user (id {user}) than the console; your credential was not sent",
+            f"port {port} is served by another user (id {user}) than the console; the credential was not sent",
             hint="run the services as the user of the console, or give them TLS and https:// addresses",
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.console.http.console_access import ConsoleAccess, credential_of
 from services.console.http.csrf import check_own_page, is_deliberate
@@ -20,6 +21,7 @@ from shared.access.caller import ANONYMOUS, Caller, NotPermitted, Unauthenticate
 from shared.access.scope import Scope
 from shared.errors import HomeostatError, InvalidRequest
 from shared.http.access_check import authorization, caller_of
+from shared.http.errors import DESCRIBED
 from shared.http.json_body import body_too_large
 from shared.http.responses import json_response
 from shared.observability.logs import get_logger
@@ -28,6 +30,24 @@ _log = get_logger(__name__)
 LOGIN = "/login"
 MAXIMUM_FORM_BYTES = 16 << 10
 _FORM = "application/x-www-form-urlencoded"
+# Of OpenAPI documents: a person without a session is sent to the login; a page says what is wrong, or an error does.
+TO_LOGIN: Final[dict[int | str, dict[str, Any]]] = {303: {"description": "Where to log in."}}
+PAGE_OR_ERROR: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {**DESCRIBED, "content": {**DESCRIBED["content"], "text/html": {}}}
+}
+_FORM_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            _FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"key": {"type": "string"}, "code": {"type": "string"}},
+                }
+            }
+        },
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,7 @@ class Logins:
 def add_login_routes(router: APIRouter, logins: Logins) -> None:
     """Add the routes with which a person logs in and out."""
 
-    @router.get("/login")
+    @router.get("/login", response_class=HTMLResponse, responses=TO_LOGIN | PAGE_OR_ERROR)
     async def open_login(request: Request, code: str = "") -> Response:
         """A form for an API key. With `code`, as `homeostat console` prints it, log in at once."""
         if code and is_deliberate(request.headers):
@@ -58,7 +78,12 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
             caller = ANONYMOUS
         return login_page(logins, caller=caller, code=code)
 
-    @router.post("/login")
+    @router.post(
+        "/login",
+        response_class=HTMLResponse,
+        responses=TO_LOGIN | PAGE_OR_ERROR,
+        openapi_extra=_FORM_BODY,
+    )
     async def log_in_by_form(request: Request) -> Response:
         """Log in with the `key` or the `code` of a form."""
         check_own_page(request.headers)
@@ -77,7 +102,7 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
             return login_page(logins, problem=_failed(logins.failures, client, error))
         return response
 
-    @router.post("/login/codes")
+    @router.post("/login/codes", status_code=201)
     async def make_code(request: Request) -> Response:
         """A code with which a browser logs in once, within a minute, as the sender of the request."""
         header = authorization(request.scope)
@@ -90,7 +115,7 @@ def add_login_routes(router: APIRouter, logins: Logins) -> None:
         code = logins.codes.make(caller.name, credential_of(request.scope))
         return json_response({"code": code, "path": f"{LOGIN}?code={code}", "valid_seconds": LIFETIME_S}, 201)
 
-    @router.post("/logout")
+    @router.post("/logout", status_code=303, response_class=RedirectResponse, responses=TO_LOGIN)
     async def log_out(request: Request) -> Response:
         """End the session."""
         check_own_page(request.headers)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
-from services.console.http.login_routes import Logins, login_page, start_session
+from services.console.http.login_routes import PAGE_OR_ERROR, TO_LOGIN, Logins, login_page, start_session
 from services.console.sessions.oidc_client import LoginSecrets, OidcClient, check_state
 from services.console.sessions.renewal import EARLY_S, RETRY_S
 from services.console.views.login_page import LANDING_POLICY, render_landing
@@ -22,7 +22,12 @@ def add_oidc_routes(router: APIRouter, logins: Logins, client: OidcClient | None
         base = url.rstrip("/") or f"{request.url.scheme}://{request.headers['host']}"
         return f"{base}{CALLBACK}"
 
-    @router.get("/login/oidc")
+    @router.get(
+        "/login/oidc",
+        status_code=303,
+        response_class=RedirectResponse,
+        responses=TO_LOGIN | PAGE_OR_ERROR,
+    )
     async def begin(request: Request) -> Response:
         """Send the browser to the identity provider."""
         if client is None:
@@ -35,7 +40,7 @@ def add_oidc_routes(router: APIRouter, logins: Logins, client: OidcClient | None
         logins.cookie.remember_login(response, request.scope, secrets.text)
         return response
 
-    @router.get("/login/callback")
+    @router.get("/login/callback", response_class=HTMLResponse, responses=TO_LOGIN | PAGE_OR_ERROR)
     async def finish(request: Request) -> Response:
         """The provider sends the browser back here."""
         if client is None:

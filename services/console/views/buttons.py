@@ -13,7 +13,7 @@ from services.console.aggregation.responses import Decision
 from services.console.formatting import clock, short, shorten
 from shared.access.route_table import RouteTable
 from shared.access.scope import Scope
-from shared.contracts.release import Release
+from shared.contracts.release import Release, live
 
 MAXIMUM_CHOICES = 20
 _ROUTES = RouteTable.of("console")
@@ -80,7 +80,7 @@ def rollback_button(model: Model) -> Button | None:
     choices = rollback_choices(model.releases)
     if not choices or model.released is None:
         return None
-    served = model.released
+    served, newest = model.released, model.releases[-1].generation
     options = [
         {
             "generation": release.generation,
@@ -98,18 +98,23 @@ def rollback_button(model: Model) -> Button | None:
         path=f"/api/models/{quote(model.name, safe='')}/rollback",
         title=f"Roll back {model.name}",
         text="Adds a release with an earlier version to the release log; every server then loads that version.",
-        body={"expected_generation": served.generation},
+        body={"expected_generation": newest},
         kind="danger",
         served=f"generation {served.generation}, version {short(served.version)}",
-        next=str(served.generation + 1),
+        next=str(newest + 1),
         choices=orjson.dumps(options).decode(),
         default=str(model.rollback_target or choices[0].generation),
     )
 
 
 def rollback_choices(log: Sequence[Release]) -> list[Release]:
-    """The newest release of each version but the served one, newest first."""
-    newest = {release.version: release for release in log if release.version != log[-1].version}
+    """The newest live release of each version but the served one, newest first."""
+    served = live(log)
+    newest = {
+        release.version: release
+        for release in log
+        if release.slot == "live" and served is not None and release.version != served.version
+    }
     return sorted(newest.values(), key=lambda one: one.generation, reverse=True)[:MAXIMUM_CHOICES]
 
 

@@ -112,6 +112,7 @@ class Console:
             ActionClient(client, lambda: self.endpoints.retraining),
             client,
             lambda: self.endpoints.drift,
+            lambda: self.endpoints.retraining,
             metrics,
             logins,
             api_key,

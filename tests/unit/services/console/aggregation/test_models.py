@@ -114,3 +114,24 @@ def test_last_alarm_of_the_stream_is_shown_beside_the_windows() -> None:
     shown = render_page(snapshot).partition("last alarm")[2].partition("</dl>")[0]
     assert "data_fault" in shown.replace(" ", "_")
     assert "dest" in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "acts"), [("watching", 0), ("kept", 0), ("rolled_back", 0), ("worse", 1), ("failed", 1)]
+)
+def test_watch_of_a_release_is_shown_and_needs_a_person_only_if_the_worse_version_stays(
+    state: str, acts: int
+) -> None:
+    loop = full_loop()
+    loop.losses["watch"] = {
+        "state": state,
+        "generation": 3,
+        "rows": 912,
+        "reason": "" if state == "watching" else "log_loss 0.6, before 0.5",
+    }
+    snapshot = take_snapshot(loop)
+    items = [item for item in snapshot.action_items if item.key == "watch-flights-3"]
+    assert len(items) == acts
+    shown = render_page(snapshot).partition("Watch of generation 3")[2].partition("</div>")[0]
+    assert state in shown.replace(" ", "_")
+    assert ("912" if state == "watching" else "log_loss 0.6, before 0.5") in shown

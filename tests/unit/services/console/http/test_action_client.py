@@ -62,7 +62,7 @@ def test_report_is_not_requested_from_another_user() -> None:
     """Drift's port, which gets the credential too, is checked as retraining's is."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(DependencyUnavailable, match="your credential was not sent"):
+        with pytest.raises(DependencyUnavailable, match="the credential was not sent"):
             check_listener(url, {os.geteuid() + 1})
         loop = full_loop()
 

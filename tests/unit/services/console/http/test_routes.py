@@ -290,6 +290,34 @@ def test_missing_report_is_404() -> None:
     assert (answer.status_code, "there is no report about none" in answer.text) == (404, True)
 
 
+def test_report_that_drift_does_not_give_now_says_when_to_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = full_loop()
+    monkeypatch.setattr(loop, "answer", lambda *_, **__: (429, b"{}"))
+
+    async def once() -> httpx.Response:
+        return await Console(loop).http.get("/reports/v/content")
+
+    answer = run(once)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "too many requests with this key" in answer.text
+
+
+def test_page_of_a_gate_is_relayed_and_runs_nothing() -> None:
+    loop = full_loop()
+    loop.lies["/retraining/runs/run-1/gate"] = b"<script>fetch('/')</script><p>gain"
+
+    async def both() -> tuple[httpx.Response, httpx.Response]:
+        http = Console(loop).http
+        return await http.get("/runs/run-1/gate"), await http.get("/runs/none/gate")
+
+    page, missing = run(both)
+    assert (page.status_code, page.text.endswith("<p>gain")) == (200, True)
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.startswith("sandbox; default-src 'none';")
+    assert "script" not in policy
+    assert (missing.status_code, "none has no gate result" in missing.text) == (404, True)
+
+
 @pytest.mark.parametrize(("dest", "status"), [("document", 403), ("iframe", 200), ("", 200)])
 def test_report_is_served_only_to_frames(dest: str, status: int) -> None:
     """As a page of its own it could send its content to another site in a URL."""

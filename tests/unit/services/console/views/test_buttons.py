@@ -49,3 +49,15 @@ def test_rollback_choices_are_accepted_by_retraining() -> None:
 
 def test_without_a_release_there_is_no_choice() -> None:
     assert rollback_choices([]) == []
+
+
+def test_version_of_a_canary_is_no_choice() -> None:
+    def entry(generation: int, version: str, slot: str = "live") -> Release:
+        reason, share = ("deployment", 1) if slot == "live" else (slot, 0.1)
+        return Release.model_validate(
+            {"model": "m", "generation": generation, "version": version, "slot": slot, "share": share}
+            | {"reason": reason, "actor": "a", "released_at": NOW}
+        )
+
+    log = [entry(1, "a"), entry(2, "b"), entry(3, "c", "canary")]
+    assert [one.generation for one in rollback_choices(log)] == [1]

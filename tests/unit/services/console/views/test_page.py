@@ -19,7 +19,7 @@ from tests.unit.services.console.aggregation.test_models import later
 from tests.unit.services.console.harness import Page, render_main, render_page, take_snapshot
 from tests.waiting import bound
 
-MAX_PAGE_BYTES = 110_000
+MAX_PAGE_BYTES = 115_000
 SLOWEST_DRAWING_S = 0.25
 HOSTILE = (
     "<script>document.title='taken'</script>",
@@ -79,7 +79,9 @@ def test_hostile_text_is_escaped(said: str) -> None:
     }
     assert not page.all("img")
     for link in page.all("a"):
-        assert re.match(r"(#|/reports/|/status\.json|/login$)", link.attributes["href"]), link.attributes
+        assert re.match(r"(#|/reports/|/runs/|/models/|/status\.json|/login$)", link.attributes["href"]), (
+            link.attributes
+        )
 
 
 def test_special_characters_are_shown() -> None:
@@ -288,6 +290,21 @@ def test_times_are_ages_with_a_machine_readable_time() -> None:
     loop.releases[0]["released_at"] = (loop.now + timedelta(hours=2)).isoformat()
     shown = {time.text for time in Page(render_main(take_snapshot(loop))).all("time")}
     assert {"3 h ago", "2 h ahead of this clock"} <= shown
+
+
+def test_canary_is_shown_beside_the_live_version_until_it_ends() -> None:
+    loop = full_loop()
+    released = loop.releases[-1]
+    loop.start(1, "canary", 0.125)
+    page = Page(render_main(take_snapshot(loop)))
+    shown = page.one("article").text
+    assert f"generation {released['generation']}, version" in shown
+    assert "canary: generation" in shown
+    assert "12.5% of the requests" in shown
+    assert "homeostat rollback flights --slot canary" in shown
+    assert "not as released" not in shown
+    loop.start(1, "canary", 0.0)
+    assert "canary: generation" not in Page(render_main(take_snapshot(loop))).one("article").text
 
 
 def test_verdict_of_an_earlier_generation_names_it() -> None:
