@@ -17,6 +17,7 @@ def explain(kind: str, name: str, chain: dict[str, Any]) -> str:
         _decision(chain) if kind in ("run", "cause") else "",
         _run(chain),
         _release(chain),
+        _watch(chain),
         "" if kind in ("run", "cause") else _decision(chain),
         _predictions(chain),
     ]
@@ -36,6 +37,8 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
         model, used = row.get("model") or version.get("model") or "the model", _short(row.get("version"))
         asked = f" at event time {_time(row['event_time'])}" if row.get("event_time") else ""
         generation = row.get("generation", "unknown")
+        if row.get("slot") == "canary":
+            generation = f"{generation}, the canary"
         answered = f"Prediction {name} was answered by {model}, version {used}, generation {generation}{score}{asked}."
         return f"{answered}{_outcome(row)}"
     if kind == "version":
@@ -50,10 +53,14 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
 def _judged(cause: dict[str, Any]) -> str:
     """What a verdict judged, and until when."""
     detector = str((cause.get("verdict") or {}).get("detector") or "")
-    subject = {"inputs": "inputs", "performance": "performance"}.get(detector)
+    subject = {
+        "inputs": "on the inputs of the window",
+        "performance": "on the performance of the window",
+        "stream": "of stream detection on the rows",
+    }.get(detector)
     if subject is None or not cause.get("window_end"):
         return ""
-    return f" It is the verdict {cause.get('state')} on the {subject} of the window until {_time(cause['window_end'])}."
+    return f" It is the verdict {cause.get('state')} {subject} until {_time(cause['window_end'])}."
 
 
 def _revisions(cause: dict[str, Any]) -> str:
@@ -119,6 +126,25 @@ def _release(chain: dict[str, Any]) -> str:
         f"It was released as generation {release.get('generation')} on {_time(release.get('released_at'))}"
     )
     return f"{released}{by} ({release.get('reason')})."
+
+
+def _watch(chain: dict[str, Any]) -> str:
+    """How the version did beside the one before it, after its last watched release."""
+    watches = (chain.get("version") or {}).get("watches") or []
+    if not watches:
+        return ""
+    watch = watches[-1]
+    state, reason = str(watch.get("state") or ""), str(watch.get("reason") or "").rstrip(".")
+    found = {
+        "watching": "it is being watched",
+        "rolling_back": "the loop is rolling it back",
+        "kept": "it was watched and kept",
+        "rolled_back": f"the loop rolled it back, as generation {watch.get('rollback_generation')}",
+        "worse": "it was worse than the version before it; a person had deployed it, so the loop did not roll it back",
+        "superseded": "another release ended its watch",
+        "failed": "it was worse than the version before it and could not be rolled back",
+    }.get(state, f"its watch is {state}")
+    return f"After generation {watch.get('generation')} {found}{f': {reason}' if reason else ''}."
 
 
 def _decision(chain: dict[str, Any]) -> str:

@@ -37,7 +37,8 @@ def served_models(where: Addresses) -> list[str]:
 
 def known_runs(where: Addresses) -> str:
     """The newest runs."""
-    return _hint("newest runs", _values(where, "retraining", "/runs?limit=5", "runs", "run_id"))
+    found = _values(where, "retraining", "/runs?limit=5", "runs", "run_id")
+    return _hint("newest runs", found) or "`homeostat runs` lists the runs"
 
 
 def waiting_runs(where: Addresses) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from cli.command_group import unwrapped
 from cli.exit_codes import epilog
+from cli.number_options import with_range_messages
 
 START, MODEL, INSPECT, DECIDE = "Start", "Your model", "Inspect", "Decide"
 ACCESS, FAULTS, OBSERVABILITY = "Access", "Faults", "Observability"
@@ -29,12 +31,14 @@ class Entry:
     def load(self) -> Any:
         """The command itself; imports its module."""
         module = self.module or self.name
-        found = getattr(import_module(module if "." in module else f"cli.commands.{module}"), self.name)
+        found = getattr(
+            import_module(module if "." in module else f"cli.commands.{module}"), self.name.replace("-", "_")
+        )
         if isinstance(found, typer.Typer):
-            return typer.main.get_group(found)
+            return with_range_messages(unwrapped(typer.main.get_group(found)))
         app = typer.Typer(rich_markup_mode="rich", add_completion=False, pretty_exceptions_show_locals=False)
         app.command(self.name, short_help=self.summary, epilog=f"Example: {self.example}")(found)
-        return typer.main.get_command(app)
+        return with_range_messages(unwrapped(typer.main.get_command(app)))
 
 
 # In the order `homeostat --help` shows them.
@@ -78,13 +82,51 @@ PAGE: tuple[Entry, ...] = (
         "cli.replay.command",
     ),
     Entry(
+        MODEL,
+        "backtest",
+        "Compare retraining policies on past rows.",
+        "homeostat backtest my-model --policy weekly.yaml",
+        "cli.backtesting.backtest",
+    ),
+    Entry(
+        MODEL,
+        "arm",
+        "Write a policy to loop.yaml.",
+        "homeostat arm my-model weekly.yaml",
+        "cli.backtesting.arm",
+    ),
+    Entry(
         INSPECT, "status", "Show models, runs that await approval, and processes.", "homeostat status --json"
     ),
-    Entry(INSPECT, "console", "Serve the web console.", "homeostat console --port 8015"),
+    Entry(
+        INSPECT,
+        "console",
+        "Log in to the web console; serve it if none runs.",
+        "homeostat console --port 8015",
+    ),
     Entry(INSPECT, "report", "List verdicts, or open a drift report.", "homeostat report parcels --limit 5"),
+    Entry(
+        INSPECT, "drift", "Replay drift detection of a loop.yaml over the past.", module="cli.drift.command"
+    ),
     Entry(INSPECT, "runs", "List the retraining runs, newest first.", "homeostat runs --model parcels"),
+    Entry(INSPECT, "run", "Show the steps of a retraining run.", module="cli.run.command"),
     Entry(INSPECT, "releases", "List a model's releases, newest first.", "homeostat releases parcels"),
     Entry(INSPECT, "why", "Explain a prediction, version, run or cause.", f"homeostat why {A_RUN}"),
+    Entry(
+        INSPECT,
+        "why-not",
+        "Explain why no run starts, or was promoted.",
+        "homeostat why-not parcels",
+        "cli.policies.why_not",
+    ),
+    Entry(
+        INSPECT,
+        "whatif",
+        "Show what a policy would have decided on past verdicts.",
+        "homeostat whatif parcels --policy weekly.yaml",
+        "cli.policies.whatif",
+    ),
+    Entry(INSPECT, "log", "Read, inspect and repair the prediction log.", module="cli.log.command"),
     Entry(
         DECIDE,
         "trigger",
@@ -105,6 +147,13 @@ PAGE: tuple[Entry, ...] = (
         "rollback",
         "Release an earlier version again.",
         'homeostat rollback parcels --reason "worse at night"',
+    ),
+    Entry(
+        ACCESS,
+        "erase",
+        "Remove a person's rows from lake, spool and files.",
+        "homeostat erase --subject customer-17 --dry-run",
+        "cli.erasure.command",
     ),
     Entry(ACCESS, "keys", "Create, list, rotate and revoke API keys.", module="cli.access.keys"),
     Entry(FAULTS, "inject", "Inject drift, data faults and outages."),

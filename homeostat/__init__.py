@@ -1,5 +1,5 @@
 """What people import: `homeostat.export` turns a fitted model and some rows into a model project, `homeostat.Client` and
-`homeostat.AsyncClient` ask a server for predictions and send outcomes.
+`homeostat.AsyncClient` ask a server for predictions and send outcomes, `homeostat.read_log` reads logged rows.
 
 Nothing heavy is loaded until a name is used.
 """
@@ -22,19 +22,22 @@ if TYPE_CHECKING:
         ServerUnavailable,
     )
     from homeostat.client.predictions import Prediction, Predictions
+    from homeostat.logged_rows import read_log
     from homeostat.model_export.export import export
     from homeostat.model_export.report import ExportReport, ExportWarning
-    from shared.errors import ExportRefused, HomeostatError, InvalidRequest
+    from shared.errors import CallerError, ExportRefused, HomeostatError, InvalidRequest, NotFound
 
 __all__ = [
     "AnswerLost",
     "AsyncClient",
+    "CallerError",
     "Client",
     "ExportRefused",
     "ExportReport",
     "ExportWarning",
     "HomeostatError",
     "InvalidRequest",
+    "NotFound",
     "OutcomeBufferFull",
     "OutcomesNotSent",
     "OutcomesRefused",
@@ -44,20 +47,24 @@ __all__ = [
     "ServerFailed",
     "ServerUnavailable",
     "export",
+    "read_log",
 ]
 
 # The module of every name that is not in the client's errors.
 _MODULES = {
     "AsyncClient": "homeostat.client.async_client",
+    "CallerError": "shared.errors",
     "Client": "homeostat.client.client",
     "ExportRefused": "shared.errors",
     "ExportReport": "homeostat.model_export.report",
     "ExportWarning": "homeostat.model_export.report",
     "HomeostatError": "shared.errors",
     "InvalidRequest": "shared.errors",
+    "NotFound": "shared.errors",
     "Prediction": "homeostat.client.predictions",
     "Predictions": "homeostat.client.predictions",
     "export": "homeostat.model_export.export",
+    "read_log": "homeostat.logged_rows",
 }
 
 

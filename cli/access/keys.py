@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cli.command_group import CommandGroup
 from cli.command_settings import settings_with
 from cli.home import find_home
 from cli.options import Json, StackHome
@@ -20,7 +21,10 @@ from shared.access.api_key import ApiKey
 from shared.errors import CallerError
 
 keys = typer.Typer(
-    help="Create, list, rotate and revoke API keys.", no_args_is_help=True, rich_markup_mode="rich"
+    cls=CommandGroup,
+    help="Create, list, rotate and revoke API keys.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 
 Name = Annotated[str, typer.Argument(help="Name of the key, or its id.")]
@@ -42,7 +46,11 @@ def create(
     expires: Annotated[str, typer.Option(help="Lifetime, such as 12h or 90d, or `never`.")] = _FOREVER,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.1, max=1e6, help="Maximum requests per second; more are refused with 429."),
+        typer.Option(
+            min=0.1,
+            max=1e6,
+            help="Maximum requests per second, per server process; more are refused with 429.",
+        ),
     ] = None,
     home: StackHome = None,
     as_json: Json = False,
@@ -99,7 +107,7 @@ def rotate(
     home: StackHome = None,
     as_json: Json = False,
 ) -> None:
-    """Replace a key by a new one with the same name and scopes, and print that. The old key ends after --grace."""
+    """Replace a key by a new one with the same name and scopes, and print it. The old key is valid until --grace is over."""
     from shared.access.key_changes import rotate_key
 
     with command_output(as_json) as output:
@@ -118,7 +126,7 @@ def rotate(
 
 @keys.command(epilog="Example: homeostat keys revoke shop")
 def revoke(name: Name, home: StackHome = None, as_json: Json = False) -> None:
-    """End every key with a name or id. Running services refuse it within a second."""
+    """Revoke all keys with this name, or the key with this id. Running services refuse them within a second."""
     from shared.access.key_changes import revoke_keys
 
     with command_output(as_json) as output:

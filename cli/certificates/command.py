@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from cli.command_group import CommandGroup
 from cli.options import Home, Json
 from cli.output import command_output
 
 certificates = typer.Typer(
-    help="Make certificates to try encrypted connections.", no_args_is_help=True, rich_markup_mode="rich"
+    cls=CommandGroup,
+    help="Make certificates to try encrypted connections.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from cli.checks.check_result import CheckResult
 from cli.checks.http_client import get_json, get_text, metric_sum
-from cli.checks.prometheus import RESTART, endpoint_of, missing
+from cli.checks.prometheus import RESTART, endpoint_of, login_of, missing
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
 from shared.errors import DependencyUnavailable
@@ -33,8 +33,9 @@ def alertmanager(settings: LocalStackSettings) -> Iterator[CheckResult]:
         settings.alertmanager_port,
     )
     try:
-        status = get_json("Alertmanager", base, "/api/v2/status")
-        metrics = get_text("Alertmanager", base, "/metrics")
+        login = login_of(settings, settings.alertmanager_url, base)
+        status = get_json("Alertmanager", base, "/api/v2/status", authorization=login)
+        metrics = get_text("Alertmanager", base, "/metrics", authorization=login)
     except DependencyUnavailable as error:
         yield missing(NAME, error, is_expected, settings)
         return

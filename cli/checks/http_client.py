@@ -9,25 +9,29 @@ from shared.errors import DependencyUnavailable
 TIMEOUT_S = 3.0
 
 
-def get_json(name: str, base: str, path: str, api_key: str = "") -> Any:
+def get_json(name: str, base: str, path: str, api_key: str = "", *, authorization: str = "") -> Any:
     """The JSON body at `base` + `path` of service `name`. Raises `DependencyUnavailable` otherwise."""
     import orjson
 
     try:
-        return orjson.loads(get_text(name, base, path, api_key))
+        return orjson.loads(get_text(name, base, path, api_key, authorization=authorization))
     except orjson.JSONDecodeError as error:
         raise DependencyUnavailable(
             f"the server at {base} is not {name}", hint=f"give the address of {name}"
         ) from error
 
 
-def get_text(name: str, base: str, path: str, api_key: str = "") -> str:
-    """The text at `base` + `path` of service `name`. Raises `DependencyUnavailable` for an error or a timeout."""
+def get_text(name: str, base: str, path: str, api_key: str = "", *, authorization: str = "") -> str:
+    """The text at `base` + `path` of service `name`. Raises `DependencyUnavailable` for an error or a timeout.
+
+    `authorization`: value of the header, where it is not an API key.
+    """
     import httpx
 
     from shared.tls.client_environment import client_tls
 
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    credential = authorization or (f"Bearer {api_key}" if api_key else "")
+    headers = {"Authorization": credential} if credential else {}
     verify = client_tls().context() if base.startswith("https://") else True
     try:
         response = httpx.get(

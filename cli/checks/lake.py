@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from cli.checks.check_result import CheckResult
 from local_stack.settings import LocalStackSettings
+from shared.stores.dead_letters import read_dead_letters
 from shared.stores.lake import Lake
 from shared.stores.lake_statistics import last_commit
 
+_LETTERS = 1000
 CLOCK_SLACK = timedelta(seconds=5)
 
 
@@ -33,9 +36,29 @@ def lake(settings: LocalStackSettings, now: datetime) -> Iterator[CheckResult]:
                 f"lake of {name}", "failure", f"{location} cannot be read: {error}", f"ls -l {location}"
             )
     yield CheckResult("lake", "ok", f"{len(names)} models at {settings.lake_url}")
+    yield dead_letters(found)
     newest = max((commit for commit in commits if commit is not None), default=None)
     yield last_data(newest, now)
     yield clock(newest, now)
+
+
+def dead_letters(found: Lake) -> CheckResult:
+    """Dead letters that were not replayed, by reason; of the newest thousand."""
+    try:
+        letters = [letter for letter in read_dead_letters(found, limit=_LETTERS) if letter.waits]
+    except Exception as error:
+        location = found.dead_letters()
+        return CheckResult(
+            "dead letters", "failure", f"{location} cannot be read: {error}", f"ls -l {location}"
+        )
+    if not letters:
+        return CheckResult("dead letters", "ok", "none")
+    reasons = ", ".join(
+        f"{count} {reason}" for reason, count in Counter(one.reason for one in letters).items()
+    )
+    return CheckResult(
+        "dead letters", "warning", f"{len(letters)} records: {reasons}", "homeostat log dead-letters list"
+    )
 
 
 def last_data(newest_commit: datetime | None, now: datetime) -> CheckResult:

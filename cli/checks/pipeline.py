@@ -16,7 +16,7 @@ LAG = "homeostat_sink_lag_records"
 
 
 def spool(settings: LocalStackSettings) -> Iterator[CheckResult]:
-    """How full the spool is. Once it is full, predictions are no longer logged."""
+    """How full the spool is. Once it is full, rows are no longer logged, or requests get 503."""
     try:
         report = addresses(settings).client("inference", timeout_s=TIMEOUT_S).get("/status.json")
         used, limit = int(report["spool"]["bytes"]), int(report["spool"]["bound"])
@@ -30,7 +30,7 @@ def spool(settings: LocalStackSettings) -> Iterator[CheckResult]:
         yield CheckResult(
             "spool",
             "failure",
-            f"{found}; once it is full, predictions are no longer logged",
+            f"{found}; once it is full, rows are no longer logged, or requests get 503",
             "homeostat status",
         )
 
@@ -80,7 +80,7 @@ def releases(settings: LocalStackSettings) -> Iterator[CheckResult]:
     for model in models:
         serving = served.get(model, 0)
         try:
-            newest = store.latest_release(model)
+            newest = store.live_release(model)
         except HomeostatError as error:
             yield CheckResult(f"release of {model}", "failure", error.message, error.hint)
             continue

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from cli.checks.check_result import CheckResult
 from cli.checks.http_client import get_json
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state
+from shared.access.listener_owner import foreign_listener
 from shared.contracts.stack_state import StackState
-from shared.errors import DependencyUnavailable
+from shared.errors import DependencyUnavailable, OperatorError
+from shared.observability.monitoring_login import login_for, password_path
+from shared.tls.client_environment import listener_scheme
 
 NAME = "prometheus"
 JOBS = ("inference", "shipper", "sink", "drift", "retraining")
 RESTART = "homeostat down && homeostat up --observability --detach"
+LOGIN = "set HOMEOSTAT_MONITORING_USER and HOMEOSTAT_MONITORING_PASSWORD_FILE to its login"
 # A local stack is scraped every 5 s; a service that was starting at the last scrape is up at the next.
 NEXT_SCRAPE_S = 6.0
 
@@ -27,9 +32,12 @@ def prometheus(
     state = read_state(settings.home)
     base, is_expected = endpoint_of(settings, state, NAME, settings.prometheus_url, settings.prometheus_port)
     try:
-        targets = _scraped_targets(base, next_scrape_s)
-        groups = get_json("Prometheus", base, "/api/v1/rules")["data"]["groups"]
-        managers = get_json("Prometheus", base, "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+        get = partial(
+            get_json, "Prometheus", base, authorization=login_of(settings, settings.prometheus_url, base)
+        )
+        targets = _scraped_targets(get, next_scrape_s)
+        groups = get("/api/v1/rules")["data"]["groups"]
+        managers = get("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
     except DependencyUnavailable as error:
         yield missing(NAME, error, is_expected, settings)
         return
@@ -56,7 +64,31 @@ def endpoint_of(
 ) -> tuple[str, bool]:
     """Address of Prometheus or Alertmanager, and whether it is expected to run: its URL is set, or this stack has started it."""
     started = {process.name: process.port for process in state.processes} if state is not None else {}
-    return given or f"http://{settings.host}:{started.get(name, port)}", bool(given) or name in started
+    running = state.base_url(name) if state is not None and name in started else ""
+    base = given or running or f"{listener_scheme()}://{settings.host}:{started.get(name, port)}"
+    return base, bool(given) or name in started
+
+
+def login_of(settings: LocalStackSettings, given: str, base: str) -> str:
+    """The Authorization header for Prometheus or Alertmanager at `base`; empty for none. `given`: its URL in the settings.
+
+    Raises `DependencyUnavailable`, also where another user listens at `base`: the installation has no password for them.
+    """
+    try:
+        login = login_for(settings, given)
+    except OperatorError as error:
+        raise DependencyUnavailable(error.message, hint=error.hint) from error
+    if login is None:
+        return ""
+    if settings.monitoring_password_file is None:
+        path = password_path(settings.home)
+        if found := foreign_listener(base, {path.stat().st_uid}):
+            port, user = found
+            raise DependencyUnavailable(
+                f"port {port} is served by another user (id {user}) than the owner of {path}; the password was not sent",
+                hint="check who listens there with `ss -ltnp`",
+            )
+    return login.authorization
 
 
 def missing(
@@ -65,16 +97,16 @@ def missing(
     """The result for a server that does not respond."""
     if not is_expected:
         return CheckResult(name, "off", "not running; `homeostat up --observability` starts it")
+    if "'401 " in error.message:
+        return CheckResult(name, "failure", error.message, LOGIN)
     log = settings.home / "logs" / f"{name}.log"
     return CheckResult(name, "failure", error.message, f"less {log}" if log.exists() else RESTART)
 
 
-def _scraped_targets(base: str, next_scrape_s: float) -> list[dict[str, Any]]:
+def _scraped_targets(get: Callable[[str], Any], next_scrape_s: float) -> list[dict[str, Any]]:
     ends = time.monotonic() + next_scrape_s
     while True:
-        targets: list[dict[str, Any]] = get_json("Prometheus", base, "/api/v1/targets?state=active")["data"][
-            "activeTargets"
-        ]
+        targets: list[dict[str, Any]] = get("/api/v1/targets?state=active")["data"]["activeTargets"]
         ours = [target for target in targets if target["labels"].get("job") in JOBS]
         if all(target["health"] != "down" for target in ours) or time.monotonic() > ends:
             return targets

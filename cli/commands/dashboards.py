@@ -9,11 +9,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cli.command_group import CommandGroup
 from cli.command_settings import settings_with
 from cli.options import Json
 from cli.output import FOUND_SOMETHING, command_output
 
 dashboards = typer.Typer(
+    cls=CommandGroup,
     help="Publish the boards to an existing Grafana, and check them.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -65,6 +67,8 @@ def publish(
     from shared.errors import CallerError
     from shared.grafana.access import access_from
     from shared.grafana.client import GrafanaClient
+    from shared.observability.monitoring_login import login_for
+    from shared.tls.client_environment import ca_text, listener_scheme
 
     with command_output(as_json) as output:
         settings = settings_with(None, grafana_url=grafana_url)
@@ -78,7 +82,10 @@ def publish(
         options = PublishOptions(
             prometheus_url=prometheus_url,
             data_source_uid=datasource_uid,
-            default_url=settings.prometheus_url or f"http://{settings.host}:{settings.prometheus_port}",
+            default_url=settings.prometheus_url
+            or f"{listener_scheme()}://{settings.host}:{settings.prometheus_port}",
+            login=login_for(settings, prometheus_url or settings.prometheus_url),
+            ca=ca_text(),
             overwrite=overwrite,
             dry_run=dry_run,
         )

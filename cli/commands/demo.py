@@ -26,7 +26,7 @@ def demo(
         str,
         typer.Option(
             help="Faults to inject during the replay, comma-separated: broker-down, kill-shipper, kill-sink, kill-drift, "
-            "kill-retraining."
+            "kill-retraining, bad-challenger."
         ),
     ] = "",
     home: Home = None,

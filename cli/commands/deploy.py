@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.command_settings import settings_with
 from cli.deployment.permission import require_permission
+from cli.deployment.slot import slot_of, wait_until_served
 from cli.deployment.stack_home import require_home_of
 from cli.home import find_home
 from cli.options import Actor, InferenceUrl, Json, RetrainingUrl, StackHome
@@ -18,14 +18,14 @@ from cli.output import command_output, short_version
 from local_stack.addresses import Addresses, addresses
 from local_stack.running_stacks import other_stacks
 from local_stack.state import read_state
-from shared.errors import CallerError, DependencyUnavailable, OperatorError
+from shared.errors import CallerError, OperatorError
 from shared.files import keep_files_private
-from shared.http.service_client import ServiceClient
 
 if TYPE_CHECKING:
     from local_stack.settings import LocalStackSettings
 
-PAUSE_S = 0.2
+# The gate scores both versions, each within the service's own limit of time.
+_GATE_S = 900.0
 Train = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="Parquet file of training rows, with outcomes."),
@@ -60,7 +60,7 @@ def deploy(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Parquet file of rows with outcomes, to export PROJECT, a fitted model, before it is deployed.",
+            help="Parquet file of rows with outcomes. PROJECT is then a fitted model, which is exported and deployed.",
         ),
     ] = None,
     outcome: Annotated[
@@ -96,7 +96,7 @@ def deploy(
     runtime: Annotated[
         str,
         typer.Option(
-            help="With --reference: onnxruntime serves the model (default), or torch a .pt2 program, which is kept as it is."
+            help="With --reference: onnxruntime (default), or torch, which serves a .pt2 program without converting it."
         ),
     ] = "",
     python: Annotated[
@@ -107,6 +107,28 @@ def deploy(
             help="Python interpreter that loads the model for the export. Default: the one of this command.",
         ),
     ] = None,
+    canary: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Serve the version as a canary: it answers this share of the requests, in place of the live version.",
+        ),
+    ] = None,
+    shadow: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Serve the version as a shadow: it answers copies of this share of the requests.",
+        ),
+    ] = None,
+    force: Annotated[
+        str,
+        typer.Option(
+            help="Reason to release without the gate's comparison with the live version; it is recorded."
+        ),
+    ] = "",
     actor: Actor = "",
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait until the version is served; 0 does not wait.")
@@ -123,10 +145,13 @@ def deploy(
     With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
     `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
     first exported to a folder with its name. Warning: loading a pickle, a .pt2 file or an MLflow model runs code stored in it.
-    The command warns about settings of loop.yaml that do not suit the rows; the version is released all the same.
-    The retraining service releases the version, and the command waits until inference serves it.
+    The command warns about settings of loop.yaml that do not suit the rows, and releases the version nevertheless.
+    With --canary or --shadow it is served beside the live version, until it is withdrawn, promoted or replaced.
+    Retraining refuses a version that fails the gate against the live one, on rows of the lake that neither was trained on, unless
+    --force gives a reason. The command waits until inference serves the released version.
     """
     from cli.deployment.model_export import export_project, names_mlflow_model
+    from cli.deployment.review.policy_backtest import backtest_warnings
     from cli.deployment.review.review import review
     from cli.deployment.review.training_command import command_warnings
     from cli.deployment.version_builder import VersionBuilder
@@ -137,6 +162,7 @@ def deploy(
     from shared.stores.model_store import open_model_store
 
     with command_output(as_json) as output:
+        side = slot_of(canary, shadow)
         home = find_home(home, inference_url, retraining_url, note=output.note)
         settings = settings_with(home, inference_url=inference_url, retraining_url=retraining_url)
         where = addresses(settings)
@@ -182,6 +208,7 @@ def deploy(
                 store,
                 keys,
                 logs / f"deploy-{loop.model}.log",
+                hidden=(settings.home,),
                 on_progress=shown.step,
                 on_training=lambda command: output.note(f"training {loop.model} with `{' '.join(command)}`"),
             )
@@ -203,26 +230,36 @@ def deploy(
                     hint=f"homeostat deploy {project} {data}",
                 )
         manifest = built.manifest
-        warnings = [*review(loop, built.rows), *command_warnings(loop, project)]
+        warnings = [
+            *review(loop, built.rows),
+            *command_warnings(loop, project),
+            *backtest_warnings(loop, project),
+        ]
         for warning in warnings:
             output.warning(warning.text)
         output.note(f"packaged and signed version {short_version(manifest.version)} of {loop.model}")
-        with where.client("retraining") as retraining:
+        with where.client("retraining", timeout_s=_GATE_S) as retraining:
             answer = retraining.post(
                 f"/models/{loop.model}/deployments",
                 {
                     "version": manifest.version,
                     "project_directory": str(project.absolute()),
                     "actor": where.actor(actor),
+                    **side,
+                    **({"force": force} if force else {}),
                 },
             )
+        notes = [str(note) for note in answer.get("notes", ())]
+        for note in [*notes, *([f"gate passed: {answer['gate']['reason']}"] if answer.get("gate") else [])]:
+            output.note(note)
         generation = int(answer["release"]["generation"])
+        release_slot = str(answer["release"].get("slot", "live"))
         if wait > 0:
             with (
                 where.client("inference") as inference,
                 bar(output, "waiting for inference to serve it"),
             ):
-                _wait_until_served(inference, loop.model, generation, wait)
+                wait_until_served(inference, loop.model, generation, wait, release_slot=release_slot)
         output.result(
             {
                 "model": loop.model,
@@ -231,9 +268,12 @@ def deploy(
                 "metrics": manifest.metrics,
                 "served": wait > 0,
                 "warnings": [asdict(warning) for warning in warnings],
+                "notes": notes,
             },
             f"{loop.model}: version {short_version(manifest.version)} is "
-            + (f"served as generation {generation}" if wait > 0 else f"released as generation {generation}"),
+            + ("served" if wait > 0 else "released")
+            + (f" as {release_slot}" if release_slot != "live" else "")
+            + f" as generation {generation}",
         )
 
 
@@ -248,39 +288,3 @@ def _require_retraining(settings: LocalStackSettings, where: Addresses, project:
     with where.client("retraining") as retraining:
         retraining.read("/health/live")
         require_permission(retraining, "any")
-
-
-def _wait_until_served(inference: ServiceClient, model: str, generation: int, wait_s: float) -> None:
-    ends = time.monotonic() + wait_s
-    while True:
-        try:
-            problem = _not_served(inference.get("/status.json"), model, generation)
-        except DependencyUnavailable as error:
-            problem = error.message
-        if not problem:
-            return
-        if time.monotonic() >= ends:
-            raise OperatorError(
-                f"{model} is released as generation {generation}, but inference does not serve it after {wait_s:.0f} s: "
-                f"{problem}",
-                hint="open inference's /status page; then run `homeostat rollback` or deploy again",
-            )
-        time.sleep(PAUSE_S)
-
-
-def _not_served(status: dict[str, Any], model: str, generation: int) -> str:
-    """Why the server does not serve the generation yet; empty if all of its workers do."""
-    found = next((item for item in status["models"] if item["name"] == model), None)
-    if found is None:
-        return "it has not loaded the model yet"
-    if int(found["generation"]) < generation:
-        return str(found.get("last_error") or f"it serves generation {found['generation']}")
-    for worker in status.get("workers", ()):
-        served = {one["name"]: int(one["generation"]) for one in worker["models"]}
-        if served.get(model, 0) < generation:
-            problem = (
-                worker.get("release_errors", {}).get(model)
-                or f"it serves generation {served.get(model, 'none')}"
-            )
-            return f"worker {worker['worker']}: {problem}"
-    return ""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.command_group import CommandGroup
 from cli.command_settings import settings_with
 from cli.completion import complete_process
 from cli.injection.options import (
@@ -25,6 +26,7 @@ from cli.options import Home, Json
 from cli.output import command_output
 
 inject = typer.Typer(
+    cls=CommandGroup,
     help="Inject traffic, drift, data faults and outages into the local stack. Injected rows stay in the lake, and later "
     "runs train on them: use a --home that you can delete.",
     no_args_is_help=True,

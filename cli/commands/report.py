@@ -43,6 +43,7 @@ def report(
     """List the newest verdicts with the URLs of their reports, or open one."""
     import webbrowser
 
+    from cli.drawn_report import read_report
     from cli.progress import bar
 
     with command_output(as_json) as output:
@@ -54,7 +55,7 @@ def report(
                     verdict = drift.get(f"/verdicts/{open_id}")
                 url = f"{where.drift}/reports/{open_id}"
                 with bar(output, "rendering the report"):
-                    drift.read(f"/reports/{open_id}")
+                    read_report(drift, f"/reports/{open_id}")
                 opened = not as_json and webbrowser.open(url)
                 output.result({"verdict": verdict, "report": url}, url if not opened else f"opened {url}")
                 return

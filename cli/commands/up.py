@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -18,20 +18,20 @@ from cli.options import Home, Json
 from cli.output import Output, command_output
 from shared.access.loopback import is_loopback
 from shared.errors import Conflict, HomeostatError
+from shared.observability.monitoring_login import USER, password_path
 from shared.observability.unknown_variables import unknown_variables
 
 if TYPE_CHECKING:
     from shared.contracts.stack_state import StackState
 
-Port = Annotated[
-    int | None,
-    typer.Option(
+
+def _port_option(name: str, title: str = "") -> Any:
+    return typer.Option(
         min=1,
         max=65535,
         show_default=False,
-        help="Port of this process. Default: the setting of the same name, such as HOMEOSTAT_INFERENCE_PORT.",
-    ),
-]
+        help=f"Port of {title or name}. Default: HOMEOSTAT_{name.upper()}_PORT.",
+    )
 
 
 def up(
@@ -39,16 +39,18 @@ def up(
     detach: Annotated[
         bool, typer.Option(help="Run in the background; return once everything is ready.")
     ] = False,
-    inference_port: Port = None,
-    shipper_port: Port = None,
-    drift_port: Port = None,
-    retraining_port: Port = None,
-    sink_port: Port = None,
-    broker_port: Port = None,
-    controller_port: Port = None,
-    prometheus_port: Port = None,
-    alertmanager_port: Port = None,
-    console_port: Port = None,
+    inference_port: Annotated[int | None, _port_option("inference")] = None,
+    shipper_port: Annotated[int | None, _port_option("shipper")] = None,
+    drift_port: Annotated[int | None, _port_option("drift")] = None,
+    retraining_port: Annotated[int | None, _port_option("retraining")] = None,
+    sink_port: Annotated[int | None, _port_option("sink")] = None,
+    broker_port: Annotated[int | None, _port_option("broker", "the broker")] = None,
+    controller_port: Annotated[
+        int | None, _port_option("controller", "the broker's KRaft controller")
+    ] = None,
+    prometheus_port: Annotated[int | None, _port_option("prometheus", "Prometheus")] = None,
+    alertmanager_port: Annotated[int | None, _port_option("alertmanager", "Alertmanager")] = None,
+    console_port: Annotated[int | None, _port_option("console")] = None,
     observability: Annotated[
         bool, typer.Option("--observability", help="Also start Prometheus and Alertmanager.")
     ] = False,
@@ -124,6 +126,10 @@ def show_links(output: Output, state: StackState) -> None:
     table.add_row("kafka", state.kafka)
     table.add_row("data", escape(state.home))
     output.result(asdict(state), table)
+    if "prometheus" in state.urls:
+        output.note(
+            f"Prometheus and Alertmanager: user {USER}, password in {password_path(Path(state.home))}"
+        )
     if link:
         output.note(f"The link of the console logs you in: {VALID}.")
     if not output.as_json:

@@ -41,7 +41,7 @@ def why(
         ),
     ],
     full: Annotated[
-        bool, typer.Option("--full", help="Also print all records of this chain as a tree.")
+        bool, typer.Option("--full", help="Also print all records that the answer is based on, as a tree.")
     ] = False,
     home: StackHome = None,
     retraining_url: RetrainingUrl = "",
@@ -50,7 +50,7 @@ def why(
     """Explain in one paragraph which version answered, which run created it, and what caused that run.
 
     For a run or a cause: the decision, the resulting version, and the number of its predictions.
-    `--full` also prints all records of this chain as a tree; `--json` prints them as JSON.
+    `--full` also prints all records that the answer is based on, as a tree; `--json` prints them as JSON.
     """
     with command_output(as_json) as output:
         home = find_home(home, retraining_url, note=output.note)

@@ -94,7 +94,7 @@ def _expectation(
         return read_loop_spec(folder), read_table(reference) if reference is not None else None
     if project is not None:
         raise CallerError("--model and --project exclude each other", hint="leave out one of them")
-    from cli.data.live_version import live_version
+    from shared.stores.queries.live_version import live_version
 
     live = live_version(settings_with(find_home(home, note=output.note, may_be_stopped=True)), model)
     return live.loop, read_table(reference) if reference is not None else live.reference

@@ -35,7 +35,7 @@ def eda(
         str, typer.Option(help="With --model: event time before the newest row, such as 6h or 30d.")
     ] = "7d",
     outcome: Annotated[
-        str, typer.Option(help="Column that a model is to predict; features that give it away are found.")
+        str, typer.Option(help="Column to predict; features that reveal it (leakage) are reported.")
     ] = "outcome",
     html: Annotated[
         Path | None, typer.Option(help="Also write Evidently's summary as this HTML page.")
@@ -88,8 +88,8 @@ def _data(
 
     if file is not None:
         return read_table(file), None, None
-    from cli.data.live_version import live_version, logged_rows
     from shared.contracts.duration import parse_duration
+    from shared.stores.queries.live_version import live_version, logged_rows
 
     try:
         span = parse_duration(last)

@@ -25,6 +25,8 @@ from shared.models.signed_versions.packaging import package_version
 from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import METRICS, find_model, read_metrics, read_outputs
 from shared.models.training.training_process import TrainingJob, run_training, training_environment
+from shared.personal_data.protection import protected_rows
+from shared.personal_data.pseudonyms import Pseudonyms
 from shared.stores.model_store import ModelStore
 
 
@@ -40,12 +42,14 @@ class BuiltVersion:
 class VersionBuilder:
     """Packages versions, signs them with `keys` and stores them in `store`; `log` receives the training output.
 
+    `hidden`: folders that the training command must not read.
     `on_progress` is called with each step, `on_training` when the rows of both files are valid and the training command starts.
     """
 
     store: ModelStore
     keys: Keys
     log: Path
+    hidden: tuple[Path, ...] = ()
     on_progress: Callable[[str], None] = lambda _: None
     on_training: Callable[[tuple[str, ...]], None] = lambda _: None
 
@@ -64,8 +68,8 @@ class VersionBuilder:
         for path in (rows, holdout):
             check_columns(path, loop)  # of both, before a large file is read
         self.on_progress("reading the rows")
-        training_rows = read_rows(rows, loop, datetime.now(UTC))
-        held_out = read_rows(holdout, loop, datetime.now(UTC))
+        training_rows = self._read(rows, loop)
+        held_out = self._read(holdout, loop)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             folder = Path(name)
             pq.write_table(training_rows, folder / "train.parquet")
@@ -82,7 +86,7 @@ class VersionBuilder:
                 ),
                 log=self.log,
                 time_limit=policy.time_limit,
-                confinement=Confinement.of(loop.training),
+                confinement=Confinement.of(loop.training).hiding(self.hidden, (project,)),
             )
             run_training(job)
             metrics = read_outputs(out)
@@ -91,7 +95,7 @@ class VersionBuilder:
             model = find_model(out)
             scores = _scores(model, loop, rows_known)
             reference = folder / REFERENCE
-            scored = with_scores(rows_known, loop, scores)
+            scored = _without_unlogged(with_scores(rows_known, loop, scores), loop)
             pq.write_table(scored, reference)
             origin = Origin(
                 kind="deployment",
@@ -114,18 +118,24 @@ class VersionBuilder:
                     hint=f"put {MODEL} or {ARCHIVE}, {METRICS} and {REFERENCE} there",
                 )
         model = find_model(folder)
-        given = read_rows(folder / REFERENCE, loop, datetime.now(UTC))
+        given = self._read(folder / REFERENCE, loop)
         rows = newest(given)
         self.on_progress(f"scoring {rows.num_rows} reference rows")
         scores = _scores(model, loop, rows)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             reference = Path(name) / REFERENCE
-            scored = with_scores(rows, loop, scores)
+            scored = _without_unlogged(with_scores(rows, loop, scores), loop)
             pq.write_table(scored, reference)
             origin = Origin(kind="deployment", trained_until=newest_time(rows).isoformat())
             metrics = read_metrics(folder / METRICS)
             manifest = self._package(loop, model=model, reference=reference, origin=origin, metrics=metrics)
         return BuiltVersion(manifest, DeployedRows(given, scored))
+
+    def _read(self, path: Path, loop: LoopSpec) -> pa.Table:
+        """The rows of a file, with pseudonyms where the server puts them: the model is trained on what it will receive."""
+        rows = read_rows(path, loop, datetime.now(UTC))
+        replaced = [feature for feature in loop.features if feature.personal == "pseudonym"]
+        return protected_rows(rows, replaced, Pseudonyms.read(self.keys.pseudonyms).of) if replaced else rows
 
     def _package(
         self, loop: LoopSpec, *, model: Path, reference: Path, origin: Origin, metrics: dict[str, float]
@@ -144,6 +154,11 @@ class VersionBuilder:
             )
             self.store.put_version(loop.model, manifest.version, folder)
             return manifest
+
+
+def _without_unlogged(reference: pa.Table, loop: LoopSpec) -> pa.Table:
+    """The reference without the values that only the model may see; its scores were computed with them."""
+    return protected_rows(reference, [feature for feature in loop.features if feature.is_unlogged], str)
 
 
 def _scores(model: Path, loop: LoopSpec, rows: pa.Table) -> Scores:

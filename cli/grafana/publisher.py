@@ -11,7 +11,7 @@ interrupted one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from cli.grafana.shipped_boards import (
@@ -24,6 +24,7 @@ from cli.grafana.shipped_boards import (
 )
 from shared.errors import CallerError, Conflict, NotFound
 from shared.grafana.interface import Board, DataSource, GrafanaForbidden, GrafanaInterface, Save
+from shared.observability.monitoring_login import MonitoringLogin
 
 Result = Literal["created", "updated", "unchanged", "kept"]
 
@@ -46,13 +47,16 @@ class Item:
 @dataclass(frozen=True)
 class PublishOptions:
     """Options of the command. Empty `prometheus_url` and `data_source_uid` mean not given; `default_url` is used for a new data
-    source."""
+    source. `login` and `ca` (PEM): how Grafana logs in at that Prometheus, and which CA it trusts; for a data source that is
+    created or gets another URL."""
 
     prometheus_url: str = ""
     data_source_uid: str = ""
     default_url: str = "http://127.0.0.1:9090"
     overwrite: bool = False
     dry_run: bool = False
+    login: MonitoringLogin | None = None
+    ca: str = field(default="", repr=False)
 
 
 class Publication:
@@ -125,7 +129,7 @@ class Publication:
         return item, DATA_SOURCE_UID, found.name
 
     def _new_data_source(self) -> tuple[Item, str, str]:
-        source = own_data_source(self._options.prometheus_url or self._options.default_url)
+        source = self._with_login(own_data_source(self._options.prometheus_url or self._options.default_url))
         if not self._options.dry_run:
             try:
                 self._grafana.create_data_source(source)
@@ -140,8 +144,14 @@ class Publication:
                 item, result="kept", detail=f"{found.url}, not {url}: it is provisioned from a file"
             )
         if not self._options.dry_run:
-            self._grafana.update_data_source(replace(found, url=url))
+            self._grafana.update_data_source(self._with_login(replace(found, url=url)))
         return replace(item, result="updated", detail=f"{found.url} → {url}")
+
+    def _with_login(self, source: DataSource) -> DataSource:
+        login, ca = self._options.login, self._options.ca if source.url.startswith("https://") else ""
+        return replace(
+            source, user=login.user if login else "", password=login.password if login else "", ca=ca
+        )
 
     def _chosen_before(self) -> str:
         """The data source that published boards use, when it is not our own: a run without options keeps it."""

@@ -22,7 +22,7 @@ def trigger(
     key: Annotated[
         str,
         typer.Option(
-            help="Name of the cause: the same key is decided once. Default: every call is a new cause."
+            help="Name of the cause; requests with the same name lead to one decision. Default: every call is a new cause."
         ),
     ] = "",
     actor: Actor = "",
@@ -30,7 +30,7 @@ def trigger(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Request a retraining of a model, and print the decision: whether a run starts, is suggested, or has to wait, and why."""
+    """Request a retraining of a model, and print the decision: whether a run starts or has to wait, and why."""
     with command_output(as_json) as output:
         options = options_given(home, retraining_url)
         where = addresses(

@@ -13,7 +13,7 @@ import httpx
 
 from homeostat.client.async_outcome_sender import AsyncOutcomeSender
 from homeostat.client.client import RETRY_S, TIMEOUT_S
-from homeostat.client.credentials import headers_with_key
+from homeostat.client.credentials import headers_with_key, key_from_file
 from homeostat.client.encryption import Name, verification
 from homeostat.client.exchange import (
     MODELS,
@@ -66,6 +66,7 @@ class AsyncClient:
             base_url=self._url,
             timeout=timeout_s,
             headers=headers_with_key(headers, api_key),
+            auth=key_from_file(headers, api_key),
             transport=transport,
             trust_env=False,
             verify=verification(self._url, ca, certificate, key),
@@ -86,7 +87,9 @@ class AsyncClient:
                 raise
             error.add_note(f"closing the client failed, too: {problem}")  # the first error is the cause
 
-    async def predict(self, rows: Any, *, model: str | None = None, event_time: Any = None) -> Predictions:
+    async def predict(
+        self, rows: Any, *, model: str | None = None, event_time: Any = None, key: str | None = None
+    ) -> Predictions:
         """As `Client.predict`."""
         name = await self._name(model)
         given, moment = to_rows(rows), time_text(event_time, field="event_time")
@@ -97,8 +100,9 @@ class AsyncClient:
                 raise
             self._known.forget(name)
             converted = (await self.inputs(name)).convert(given)
-        reply = Predictions.from_reply(await self._json(predict_call(name, converted, moment)))
-        self._known.answered_by(name, reply.version)
+        reply = Predictions.from_reply(await self._json(predict_call(name, converted, moment, key)))
+        if reply.slot == "live":  # the inputs are those of the live version
+            self._known.answered_by(name, reply.version)
         return reply
 
     async def inputs(self, model: str | None = None) -> ModelInputs:
@@ -152,13 +156,25 @@ class AsyncClient:
         return (await self._send(call))[1]
 
     async def _send(self, call: Call) -> tuple[httpx.Response | None, Failure | None]:
+        sent = asyncio.ensure_future(
+            self._http.request(call.method, call.path, content=call.content, headers=call.headers)
+        )
         try:
-            response = await self._http.request(
-                call.method, call.path, content=call.content, headers=call.headers
-            )
+            # httpx loses a connection of its pool for good when a request is cancelled while it connects: a request that nobody
+            # waits for any more ends by itself, at its timeout.
+            response = await asyncio.shield(sent)
+        except asyncio.CancelledError:
+            sent.add_done_callback(_ignored)
+            raise
         except httpx.RequestError as error:
             return None, failure_of_transport(call, self._url, error)
         return response, failure_of_response(call, response)
+
+
+def _ignored(sent: asyncio.Future[httpx.Response]) -> None:
+    """Take the result of a request that nobody waits for, so that its error is not reported as forgotten."""
+    if not sent.cancelled():
+        sent.exception()
 
 
 def _now() -> float:

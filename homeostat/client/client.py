@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from homeostat.client.credentials import headers_with_key
+from homeostat.client.credentials import headers_with_key, key_from_file
 from homeostat.client.encryption import Name, verification
 from homeostat.client.exchange import (
     MODELS,
@@ -79,6 +79,7 @@ class Client:
             base_url=self._url,
             timeout=timeout_s,
             headers=headers_with_key(headers, api_key),
+            auth=key_from_file(headers, api_key),
             transport=transport,
             trust_env=False,
             verify=verification(self._url, ca, certificate, key),
@@ -99,11 +100,14 @@ class Client:
                 raise
             error.add_note(f"closing the client failed, too: {problem}")  # the first error is the cause
 
-    def predict(self, rows: Any, *, model: str | None = None, event_time: Any = None) -> Predictions:
+    def predict(
+        self, rows: Any, *, model: str | None = None, event_time: Any = None, key: str | None = None
+    ) -> Predictions:
         """The predictions for `rows`: a DataFrame, a list of dictionaries or one dictionary; in their order, by one version.
 
-        `event_time` is when the rows happened, with an offset from UTC; without it, now. Raises InvalidRequest before anything
-        is sent, and RequestRefused, ServerFailed, ServerUnavailable or AnswerLost.
+        `event_time` is when the rows happened, with an offset from UTC; without it, now. `key`, such as the id of a customer,
+        decides whether a canary answers: the same key gets the same version. Raises InvalidRequest before anything is sent,
+        and RequestRefused, ServerFailed, ServerUnavailable or AnswerLost.
         """
         name = self._name(model)
         given, moment = to_rows(rows), time_text(event_time, field="event_time")
@@ -115,8 +119,9 @@ class Client:
             # A version released since may have other inputs.
             self._known.forget(name)
             converted = self.inputs(name).convert(given)
-        reply = Predictions.from_reply(self._json(predict_call(name, converted, moment)))
-        self._known.answered_by(name, reply.version)
+        reply = Predictions.from_reply(self._json(predict_call(name, converted, moment, key)))
+        if reply.slot == "live":  # the inputs are those of the live version
+            self._known.answered_by(name, reply.version)
         return reply
 
     def inputs(self, model: str | None = None) -> ModelInputs:

@@ -76,11 +76,13 @@ def metadata_call(model: str) -> Call:
     return Call("GET", f"/v2/models/{quote(model, safe='')}")
 
 
-def predict_call(model: str, rows: list[Row], event_time: str | None) -> Call:
+def predict_call(model: str, rows: list[Row], event_time: str | None, key: str | None = None) -> Call:
     """A prediction for every row."""
     body: dict[str, Any] = {"model": model, "rows": rows}
     if event_time is not None:
         body["event_time"] = event_time
+    if key is not None:
+        body["key"] = key
     return Call("POST", "/predict", orjson.dumps(body), is_prediction=True)
 
 

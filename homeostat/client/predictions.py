@@ -32,8 +32,15 @@ class Predictions(Sequence[Prediction]):
     """The answers of one request, in the order of the rows; one version has computed them all."""
 
     def __init__(
-        self, model: str, version: str, generation: int, predictions: Sequence[Mapping[str, Any]]
+        self,
+        model: str,
+        version: str,
+        generation: int,
+        predictions: Sequence[Mapping[str, Any]],
+        slot: str = "live",
     ) -> None:
+        """`slot`: `live`, or `canary` if the model's canary answered."""
+        self.slot = slot
         self.model = model
         self.version = version
         self.generation = generation
@@ -51,7 +58,13 @@ class Predictions(Sequence[Prediction]):
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> Predictions:
         """From the body of the answer to `/predict`."""
-        return cls(reply["model"], reply["version"], reply["generation"], reply["predictions"])
+        return cls(
+            reply["model"],
+            reply["version"],
+            reply["generation"],
+            reply["predictions"],
+            reply.get("slot", "live"),
+        )
 
     def column(self, name: str) -> list[Any]:
         """One field of every prediction, such as `prediction_id`, `score` or one of `extra`; None where it is missing."""

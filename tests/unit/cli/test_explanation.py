@@ -123,6 +123,18 @@ def test_cause_names_its_clock_and_its_revisions() -> None:
     )
 
 
+def test_cause_names_stream_detection() -> None:
+    cause = {
+        "model": "flights",
+        "state": "drift",
+        "window_end": "2013-02-08T10:00:00Z",
+        "verdict": {"detector": "stream"},
+    }
+    assert explain("cause", "c1", {"cause": cause}) == (
+        "Cause c1 concerns flights. It is the verdict drift of stream detection on the rows until 2013-02-08 10:00."
+    )
+
+
 def test_prediction_of_several_values_names_them() -> None:
     row = {"model": "ranges", "version": VERSION, "generation": 1, "values": {"low": 1.25, "high": 4.0}}
     assert "generation 1 with low 1.25, high 4." in explain("prediction", "p1", {"prediction": row})
@@ -152,3 +164,17 @@ def test_prediction_names_its_known_outcome(outcome: object, observed_at: str | 
     assert explain("prediction", "p1", {"prediction": row}) == (
         f"Prediction p1 was answered by flights, version abababababab, generation 3 with score 0.25.{expected}"
     )
+
+
+def test_version_says_what_came_of_its_watch() -> None:
+    watch = {
+        "generation": 4,
+        "state": "rolled_back",
+        "rollback_generation": 5,
+        "reason": "log_loss 0.6, before 0.5",
+    }
+    text = explain("version", "v" * 64, {"version": {"version": "v" * 64, "model": "m", "watches": [watch]}})
+    assert "After generation 4 the loop rolled it back, as generation 5: log_loss 0.6, before 0.5." in text
+    watch |= {"state": "watching", "reason": ""}
+    text = explain("version", "v" * 64, {"version": {"version": "v" * 64, "model": "m", "watches": [watch]}})
+    assert "After generation 4 it is being watched." in text

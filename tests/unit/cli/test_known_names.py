@@ -96,11 +96,11 @@ def test_rollback_of_unknown_model_sends_no_rollback(service: FakeService, tmp_p
     assert not [request for request, _ in service.asked if request.startswith("POST")]
 
 
-def test_service_hint_stays_if_nothing_is_known(service: FakeService, tmp_path: Path) -> None:
+def test_hint_names_the_command_if_no_run_is_known(service: FakeService, tmp_path: Path) -> None:
     service.answers["GET /runs"] = (200, {"runs": []})
     service.answers["POST /runs/run-3/approve"] = (
         404,
         {"error": "there is no run run-3", "hint": "GET /runs lists them"},
     )
     done = run(service, tmp_path, "approve", "run-3")
-    assert "hint: GET /runs lists them" in done.stderr
+    assert "hint: `homeostat runs` lists the runs" in done.stderr

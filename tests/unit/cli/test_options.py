@@ -21,6 +21,7 @@ COMMANDS = {
     "deploy": ("project", "--artifact", "."),
     "doctor": (),
     "eda": ("--model", "parcels"),
+    "erase": ("--subject", "nobody", "--dry-run"),
     "reject": (RUN,),
     "releases": ("parcels",),
     "replay": (__file__, "--model", "parcels", "--delay", "1h"),
@@ -29,11 +30,13 @@ COMMANDS = {
     "runs": (),
     "status": (),
     "trigger": ("parcels", "--reason", "new rows"),
+    "whatif": ("parcels", "--policy", "weekly.yaml"),
     "why": (RUN,),
+    "why-not": ("parcels",),
 }
 
 # They read files of the home, and need no service.
-READ_A_STOPPED_HOME = {"check", "doctor", "eda"}
+READ_A_STOPPED_HOME = {"check", "doctor", "eda", "erase"}
 
 
 @pytest.fixture

@@ -65,6 +65,14 @@ def test_wrong_argument_is_named(tmp_path: Path, arguments: list[str], message: 
     assert "Traceback" not in done.output
 
 
+def test_unknown_key_lists_the_valid_ones(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path))
+    for name in ("shop", "ann", "old"):
+        run("keys", "create", name, "--scope", "client", *home)
+    run("keys", "revoke", "old", *home)
+    assert "valid keys: ann, shop; `homeostat keys list --all`" in run("keys", "rotate", "shp", *home).stderr
+
+
 def test_log_shows_who_changed_what(tmp_path: Path) -> None:
     home = ("--home", str(tmp_path))
     assert "no key has been changed yet" in run("keys", "log", *home).stdout

@@ -16,15 +16,20 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def test_empty_lake_is_ok(settings: LocalStackSettings) -> None:
-    assert [finding.state for finding in lake(settings, NOW)] == ["ok", "ok", "ok"]
+    assert [finding.state for finding in lake(settings, NOW)] == ["ok"] * 4
 
 
 def test_clock_behind_newest_commit_is_a_failure(settings: LocalStackSettings) -> None:
     table = pa.table({"prediction_id": ["a"]})
     write_deltalake(Lake(settings.lake_url).predictions("parcels"), table)
     now = datetime.now(UTC)
-    assert [finding.state for finding in lake(settings, now)] == ["ok", "ok", "ok"]
-    assert [finding.state for finding in lake(settings, now - timedelta(hours=1))] == ["ok", "ok", "failure"]
+    assert [finding.state for finding in lake(settings, now)] == ["ok"] * 4
+    assert [finding.state for finding in lake(settings, now - timedelta(hours=1))] == [
+        "ok",
+        "ok",
+        "ok",
+        "failure",
+    ]
 
 
 def test_broken_lake_is_a_failure(settings: LocalStackSettings) -> None:
@@ -36,10 +41,11 @@ def test_broken_lake_is_a_failure(settings: LocalStackSettings) -> None:
     assert [(one.checked, one.state) for one in found] == [
         ("lake of parcels", "failure"),
         ("lake", "ok"),
+        ("dead letters", "ok"),
         ("last data", "ok"),
         ("clock", "ok"),
     ]
-    assert "seconds ago" in found[2].found or " s ago" in found[2].found, "of the model that can be read"
+    assert "seconds ago" in found[3].found or " s ago" in found[3].found, "of the model that can be read"
 
 
 def test_age_of_last_data(settings: LocalStackSettings) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from threading import Timer
 from typing import Any
 
 import pytest
 
+from cli.checks.alertmanager import alertmanager
 from cli.checks.check_result import CheckResult
 from cli.checks.prometheus import JOBS, prometheus
 from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from shared.contracts.stack_state import ProcessState
+from shared.observability.monitoring_login import ensure_password, password_path
 from tests.unit.cli.fake_service import FakeService
 
 
@@ -44,6 +48,38 @@ def test_unreachable_prometheus_is_a_failure(settings: LocalStackSettings) -> No
     [found] = prometheus(unreachable)
     assert found.state == "failure"
     assert "homeostat up --observability" in found.hint
+
+
+def test_an_address_with_the_number_of_a_refusal_is_none(settings: LocalStackSettings) -> None:
+    """As port 40123 has it."""
+    unreachable = settings.model_copy(update={"prometheus_url": f"http://127.0.0.1:{free_port()}/401"})
+    [found] = prometheus(unreachable)
+    assert "homeostat up --observability" in found.hint
+
+
+def test_refused_login_says_what_to_set(settings: LocalStackSettings, service: FakeService) -> None:
+    service.answers["GET /api/v1/targets"] = (401, {})
+    [found] = prometheus(settings.model_copy(update={"prometheus_url": service.url}))
+    assert found.state == "failure"
+    assert "HOMEOSTAT_MONITORING_PASSWORD_FILE" in found.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize(("check", "name"), [(prometheus, "prometheus"), (alertmanager, "alertmanager")])
+def test_the_password_is_not_sent_to_another_user(
+    settings: LocalStackSettings, started: Callable[..., None], check: Callable[..., Any], name: str
+) -> None:
+    """Any user may take the port of a stopped Prometheus or Alertmanager."""
+    ensure_password(settings.home)
+    os.chown(password_path(settings.home), 12345, -1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        started(ProcessState(name, 1, 0.0, listener.getsockname()[1], 0, "", ""))
+        [found] = check(settings)
+        assert found.state == "failure"
+        assert "is served by another user (id 0) than the owner of" in found.found
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_started_prometheus_is_expected_to_respond(

@@ -16,6 +16,7 @@ from cli.grafana.diagnosis import check_grafana
 from cli.grafana.shipped_boards import SHIPPED, current_data_source, read_boards
 from cli.main import app
 from local_stack.settings import LocalStackSettings
+from shared.observability.monitoring_login import ensure_password, password_path
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, Trouble, answers, page
 from tests.waiting import bound
 
@@ -23,9 +24,15 @@ UIDS = [board.uid for board in read_boards(SHIPPED)]
 COUNT = len(UIDS)
 
 
-@pytest.fixture(params=["11.6.0", "12.4.0", "13.3.0"])
+VERSIONS = ("11.6.0", "12.4.0", "13.3.0")
+# Where versions answer in their own way; tests/conformance/test_grafana.py sends each version every request.
+each_version = pytest.mark.parametrize("grafana", VERSIONS, indirect=True)
+
+
+@pytest.fixture
 def grafana(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGrafana]:
-    server = FakeGrafana(request.param)
+    """The newest version, or that of `each_version`."""
+    server = FakeGrafana(getattr(request, "param", VERSIONS[-1]))
     monkeypatch.setenv("HOMEOSTAT_GRAFANA_URL", server.url)
     monkeypatch.setenv("HOMEOSTAT_GRAFANA_TOKEN", TOKEN)
     yield server
@@ -49,6 +56,7 @@ def results(document: dict[str, Any]) -> dict[str, str]:
     return {item["uid"]: item["result"] for item in document["items"]}
 
 
+@each_version
 def test_publish_to_empty_grafana(grafana: FakeGrafana) -> None:
     document = publish("--prometheus-url", "http://prometheus:9090")
     assert (document["version"], document["organization"], document["ok"]) == (
@@ -108,6 +116,7 @@ def test_board_without_edits_is_updated(grafana: FakeGrafana, tmp_path: Path) ->
     assert [save["version"] for save in grafana.boards[UIDS[0]]] == [1, 2]
 
 
+@each_version
 @pytest.mark.parametrize("keeps_message", [False, True])
 def test_edited_board_is_kept_without_overwrite(grafana: FakeGrafana, keeps_message: bool) -> None:
     publish()
@@ -148,6 +157,7 @@ def test_concurrent_save_is_kept(grafana: FakeGrafana, tmp_path: Path) -> None:
     assert results(publish("--boards", str(tmp_path)))[UIDS[0]] == "updated"
 
 
+@each_version
 def test_interrupted_run_is_completed_by_the_next(grafana: FakeGrafana) -> None:
     grafana.troubles.extend(
         [
@@ -179,6 +189,26 @@ def test_data_source_url_follows_the_option(grafana: FakeGrafana) -> None:
     assert results(found)["homeostat-prometheus"] == "updated"
     source = grafana.data_sources["homeostat-prometheus"]
     assert (source["url"], source["name"]) == ("http://prometheus:9090", "Named by hand")
+
+
+def test_data_source_of_the_stack_has_its_login(
+    grafana: FakeGrafana, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path))
+    ensure_password(tmp_path)
+    publish("--prometheus-url", "http://elsewhere:9090")
+    source = grafana.data_sources["homeostat-prometheus"]
+    # The installation's password is not for another server.
+    assert (source["basicAuth"], source["secureJsonFields"]) == (False, {})
+    monkeypatch.setenv("HOMEOSTAT_MONITORING_PASSWORD_FILE", str(password_path(tmp_path)))
+    publish("--prometheus-url", "http://prometheus:9090")
+    source = grafana.data_sources["homeostat-prometheus"]
+    assert (source["basicAuth"], source["basicAuthUser"]) == (True, "homeostat")
+    assert source["secureJsonFields"] == {"basicAuthPassword": True}
+    grafana.data_sources.clear()
+    monkeypatch.delenv("HOMEOSTAT_MONITORING_PASSWORD_FILE")
+    publish()
+    assert grafana.data_sources["homeostat-prometheus"]["basicAuth"] is True
 
 
 def test_provisioned_data_source_is_kept(grafana: FakeGrafana) -> None:
@@ -282,6 +312,7 @@ def findings(**changed: Any) -> dict[str, tuple[str, str]]:
     return {finding.checked: (finding.state, finding.found) for finding in found}
 
 
+@each_version
 def test_check_of_healthy_grafana(grafana: FakeGrafana) -> None:
     publish()
     before = len(grafana.writes)
@@ -329,6 +360,7 @@ def test_check_uses_data_source_of_the_boards(grafana: FakeGrafana) -> None:
     assert (state, "connection refused" in said) == ("failure", True)
 
 
+@each_version
 def test_check_names_missing_permission(grafana: FakeGrafana) -> None:
     publish()
     grafana.role = "Viewer"

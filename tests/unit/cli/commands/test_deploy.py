@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.commands.deploy import _wait_until_served
 from cli.main import app
 from local_stack.ports import free_port
 from local_stack.supervisor.lock import only_one
-from shared.errors import OperatorError
-from shared.http.service_client import ServiceClient
 from tests.unit.cli.fake_service import FakeService
 from tests.unit.local_stack.test_ports import listener_of, write_stack
 from tests.unit.local_stack.test_running_stacks import process_of
@@ -88,48 +84,3 @@ def test_options_of_an_export_need_a_reference(project: Path, tmp_path: Path, op
         in done.stderr
     )
     assert not (project / "trained").exists()
-
-
-class Inference:
-    """A server of two workers, the second of which has the generations that it is given, one for each request."""
-
-    def __init__(self, *generations: int, error: str = "") -> None:
-        self.generations = list(generations)
-        self.error = error
-
-    def get(self, path: str) -> Any:
-        second = self.generations.pop(0) if len(self.generations) > 1 else self.generations[0]
-        return {
-            "models": [{"name": "toy", "generation": 2, "last_error": ""}],
-            "workers": [
-                {"worker": 1, "models": [{"name": "toy", "generation": 2}], "release_errors": {}},
-                {
-                    "worker": 2,
-                    "models": [{"name": "toy", "generation": second}] if second else [],
-                    "release_errors": {"toy": self.error} if self.error else {},
-                },
-            ],
-        }
-
-
-def wait(inference: Inference, wait_s: float) -> None:
-    _wait_until_served(cast(ServiceClient, inference), "toy", 2, wait_s)
-
-
-def test_release_is_served_once_every_worker_serves_it() -> None:
-    inference = Inference(0, 1, 2)
-    wait(inference, 60)
-    assert inference.generations == [2]
-
-
-@pytest.mark.parametrize(
-    ("inference", "said"),
-    [
-        (Inference(1), "worker 2: it serves generation 1"),
-        (Inference(0), "worker 2: it serves generation none"),
-        (Inference(1, error="no memory"), "worker 2: no memory"),
-    ],
-)
-def test_worker_that_does_not_serve_a_release_is_named(inference: Inference, said: str) -> None:
-    with pytest.raises(OperatorError, match=f"does not serve it after 0 s: {said}"):
-        wait(inference, 0)

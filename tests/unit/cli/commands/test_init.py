@@ -39,6 +39,8 @@ def test_data_of_a_new_project_pass_its_test(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["init", str(project)]).exit_code == 0
     programs = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    # Importing the plugins of this environment takes longer than the test.
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

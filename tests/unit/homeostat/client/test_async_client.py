@@ -16,6 +16,7 @@ from homeostat import (
     OutcomeBufferFull,
     OutcomesNotSent,
     OutcomesRefused,
+    RequestRefused,
 )
 from tests.fakes.scripted_inference import ScriptedInference, refused_connection, unavailable
 from tests.waiting import time_factor
@@ -141,5 +142,35 @@ def test_refused_outcomes_are_raised_by_flush(server: ScriptedInference) -> None
             with pytest.raises(OutcomesRefused):
                 await ours.flush()
         assert [outcome["value"] for outcome in server.outcomes] == [2]
+
+    run(work)
+
+
+def test_cancelled_calls_take_no_connection_from_later_ones() -> None:
+    """Who gives a prediction half a second and goes on must still be answered the next day."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def work() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        few = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=4), trust_env=False)
+        options: dict[str, Any] = {"timeout_s": 2.0 * time_factor(), "retry_s": 0.0}
+        async with server, AsyncClient(url, model="toy", transport=few, **options) as ours:
+            for steps in range(60):
+                calls = [asyncio.create_task(ours.inputs()) for _ in range(6)]
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                for call in calls:
+                    call.cancel()
+                await asyncio.gather(*calls, return_exceptions=True)
+            with pytest.raises(RequestRefused):
+                await ours.inputs()
 
     run(work)

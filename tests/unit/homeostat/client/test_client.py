@@ -71,6 +71,14 @@ def test_model_and_inputs_are_read_once(server: ScriptedInference) -> None:
     ]
 
 
+def test_key_decides_about_the_canary_whose_answers_read_no_inputs_again(server: ScriptedInference) -> None:
+    server.canary_keys = {"customer-7"}
+    with client(server) as ours:
+        slots = [ours.predict(ROW, key=key).slot for key in ("customer-7", "customer-8", None, "customer-7")]
+    assert slots == ["canary", "live", "live", "canary"]
+    assert server.asked.count("GET /v2/models/toy") == 1
+
+
 def test_model_must_be_named_among_several(server: ScriptedInference) -> None:
     server.models = ["toy", "parcels"]
     with client(server) as ours:

@@ -47,6 +47,31 @@ def test_key_of_the_environment(
     assert sent(server, api_key="") == {None}
 
 
+def test_key_of_a_file_may_be_replaced_while_the_client_runs(
+    server: ScriptedInference, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As `homeostat keys rotate` does it. The prediction is logged once: what 401 refused has done nothing."""
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    monkeypatch.setenv("HOMEOSTAT_API_KEY_FILE", str(file))
+    valid = KEY
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.headers["authorization"] != f"Bearer {valid}":
+            return httpx.Response(401, json={"error": "the API key is revoked"})
+        return server.answer(request)
+
+    with Client("http://server", transport=httpx.MockTransport(answer)) as client:
+        client.predict(ROW)
+        valid = OTHER
+        with pytest.raises(HomeostatError, match="the API key is revoked"):
+            client.predict(ROW)
+        file.write_text(OTHER)
+        assert [one.score for one in client.predict(ROW)] == [0.5]
+    assert server.logged == [ROW, ROW]
+    assert server.credentials[-1] == f"Bearer {OTHER}"
+
+
 def test_given_header_is_kept(server: ScriptedInference, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless a key is given as well: two of them would be refused."""
     monkeypatch.setenv("HOMEOSTAT_API_KEY", KEY)

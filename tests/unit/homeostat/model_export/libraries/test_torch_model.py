@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,16 @@ import homeostat
 from shared.contracts.loop_yaml import read_loop_spec
 from shared.errors import ExportRefused
 from shared.models.onnx_runner import OnnxModel
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registry_read_once() -> Iterator[None]:
+    """torch.onnx reads the sources of all operators for every export, which takes as long as the export of a small module."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="module")

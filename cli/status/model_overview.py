@@ -23,9 +23,10 @@ class ModelOverview:
 
     `state` is the worst of `inputs` and `performance`, the states of drift's two clocks; a model without a loss has no
     `performance`. `outcomes` says in words how many outcomes arrived, and how late. `alarm` is the state of the last verdict of
-    stream detection, between windows, and `alarm_at` its event time.
+    stream detection, between windows, and `alarm_at` its event time. `sides`: canary and shadow.
     `verdict` is the last one about a window with rows, which `verdict_generation` answered; `empty_until` is the end of the
     last window after it, if that had none.
+    `watch` is the state of the watch of the last watched release, and `watch_reason` why it ended.
     Losses are retraining's comparison on the last scheduled window; without one, `served_loss` is that of the verdict.
     """
 
@@ -46,6 +47,9 @@ class ModelOverview:
     outcomes: str = ""
     alarm: str = ""
     alarm_at: str = ""
+    sides: str = ""
+    watch: str = ""
+    watch_reason: str = ""
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
@@ -116,6 +120,7 @@ def merge(
         clocks: dict[str, Any] = next((each for each in monitored if each.get("model") == name), {})
         alarm: dict[str, Any] = (clocks.get("stream") or {}).get("last_verdict") or {}
         losses = next((each for each in compared if name in (each.get("name"), each.get("model"))), {})
+        watch: dict[str, Any] = losses.get("watch") or {}
         if losses.get("served_loss") is None:
             measured = next((verdict for verdict in of_model if verdict.get("loss") is not None), {})
             losses = {"served_loss": measured.get("loss"), "metric": _metric(measured)}
@@ -132,15 +137,25 @@ def merge(
                 metric=str(losses.get("metric") or ""),
                 empty_until=empty_until,
                 verdict_generation=int(last.get("generation") or 0),
+                sides=", ".join(map(_side, one.get("sides") or ())),
                 state=str(clocks.get("state") or last.get("state") or ""),
                 inputs=str((clocks.get("inputs") or {}).get("state") or ""),
                 performance=str((clocks.get("performance") or {}).get("state") or ""),
                 outcomes=str((clocks.get("outcomes") or {}).get("summary") or ""),
                 alarm=str(alarm.get("state") or ""),
                 alarm_at=str(alarm.get("window_end") or ""),
+                watch=str(watch.get("state") or ""),
+                watch_reason=str(watch.get("reason") or ""),
             )
         )
     return tuple(models)
+
+
+def _side(side: dict[str, Any]) -> str:
+    """A canary or shadow as inference has it: `canary 0123456789ab 10%`."""
+    if side.get("last_error"):
+        return f"{side['slot']} cannot be loaded"
+    return f"{side['slot']} {str(side['version'])[:12]} {100 * float(side['share']):.3g}%"
 
 
 def _last_verdict(newest_first: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:

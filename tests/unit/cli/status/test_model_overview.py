@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.model_overview import ModelOverview, merge, read_overview
+from cli.status.model_overview import ModelOverview, merge, read_overview
 from local_stack.addresses import Addresses
 from tests.unit.cli.fake_service import fake_service
 
@@ -41,6 +41,13 @@ def test_newest_verdict_and_losses_join_the_served_version() -> None:
         ),
         ModelOverview("b", "v2", 7),
     )
+
+
+def test_canary_and_shadow_are_named_with_their_share() -> None:
+    canary = {"slot": "canary", "version": "c" * 64, "share": 0.125, "last_error": ""}
+    shadow = {"slot": "shadow", "version": "", "share": 0.0, "last_error": "no graph"}
+    [model] = merge([{"name": "a", "version": "v1", "sides": [canary, shadow]}], [], [], [])
+    assert model.sides == "canary cccccccccccc 12.5%, shadow cannot be loaded"
 
 
 def test_empty_window_does_not_hide_the_last_verdict() -> None:

@@ -1,0 +1,1 @@
+"""`homeostat drift`: drift detection replayed over the past."""

@@ -1,0 +1,1 @@
+"""`homeostat erase`: removes what an installation stores of one subject."""

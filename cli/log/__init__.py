@@ -1,0 +1,1 @@
+"""`homeostat log`: the prediction log for people."""

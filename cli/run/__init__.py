@@ -1,0 +1,1 @@
+"""`homeostat run`: one retraining run."""

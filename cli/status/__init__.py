@@ -1,0 +1,1 @@
+"""What `homeostat status` reads from the services, and how it is shown."""
