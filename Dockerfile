@@ -41,7 +41,7 @@ RUN python -m pip uninstall --quiet --yes --root-user-action ignore pip setuptoo
     && groupadd --gid 10001 homeostat \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin homeostat \
     && install --directory --owner homeostat --group homeostat --mode 0750 /data /data/api-keys /data/demo /data/drift /data/drift-keys /data/evaluations /data/keys \
-       /data/lake /data/log-keys /data/logs /data/mlflow /data/models /data/projects /data/reports /data/retraining-run /data/run /data/runs /data/server-keys \
+       /data/lake /data/log-keys /data/logs /data/mlflow /data/models /data/monitoring /data/projects /data/reports /data/retraining-run /data/run /data/runs /data/server-keys \
        /data/sink-run /data/spool /data/tasks
 ENV PATH=/opt/homeostat/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONNOUSERSITE=1 \
@@ -135,8 +135,9 @@ COPY deploy/containers/keys.py deploy/containers/topics.py deploy/containers/dem
 COPY dashboards /app/dashboards
 COPY local_stack /app/local_stack
 # `homeostat replay` uses the client; models are exported where they are trained.
-COPY homeostat/__init__.py /app/homeostat/
+COPY homeostat/__init__.py homeostat/logged_rows.py /app/homeostat/
 COPY homeostat/client /app/homeostat/client
+COPY backtest /app/backtest
 COPY cli /app/cli
 CMD ["python", "-m", "cli"]
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import re
 import secrets
 import socket
+import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -14,19 +19,43 @@ from shared.errors import OperatorError
 # Below the ports that Linux (from 32768) and others (from 49152) give to outgoing connections: one of those could take the port
 # between the choice and the start of the server.
 _CANDIDATES = range(15_000, 32_000)
+# From the choice of a port until its server listens, on a slow machine.
+_CHOSEN_SECONDS = 120.0
+_NOTE = re.compile(r"(\d+) (\d+\.\d+)\n")
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A random port on which no process listens now. Raises `OperatorError` if a thousand candidates are taken."""
+    """A random port on which no process listens now, and that nobody of this user has chosen lately: a stack chooses ten ports
+    some seconds before it uses the last. Raises `OperatorError` if a thousand candidates are taken."""
     for _ in range(1000):
         port = secrets.choice(_CANDIDATES)
         # Not every server can take a port with a connection in TIME_WAIT.
-        if _can_bind(host, port, reuse=False):
+        if _can_bind(host, port, reuse=False) and _choose(port):
             return port
     raise OperatorError(
         f"no free port found on {host} between {_CANDIDATES.start} and {_CANDIDATES.stop}",
         hint="choose the ports with HOMEOSTAT_INFERENCE_PORT and the other port settings",
     )
+
+
+def _choose(port: int) -> bool:
+    """Note the choice in a file of this user that all processes share; False if the port is noted there already."""
+    path = Path(tempfile.gettempdir()) / f"homeostat-ports-{os.getuid()}"
+    try:
+        notes = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return True  # without the file two processes may choose the same port, which is rare
+    with open(notes, "r+", encoding="ascii", errors="replace") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        now = time.time()
+        found = [match.groups() for match in map(_NOTE.fullmatch, file) if match]
+        lately = {int(one): float(at) for one, at in found if 0 <= now - float(at) < _CHOSEN_SECONDS}
+        if port in lately:
+            return False
+        file.seek(0)
+        file.truncate()
+        file.writelines(f"{one} {at}\n" for one, at in (lately | {port: now}).items())
+    return True
 
 
 def is_free(host: str, port: int) -> bool:

@@ -52,7 +52,7 @@ class LocalStackSettings(HomeostatSettings):
     )
     alertmanager_config: Path | None = Field(
         None,
-        description="Configuration file for Alertmanager. The stack replaces the address of retraining in it with its own. "
+        description="Configuration file for Alertmanager. The local stack replaces the address of retraining in a copy of it. "
         "Empty: the shipped file, which sends drift alerts to retraining and notifies no person.",
     )
     inference_url: str = Field(

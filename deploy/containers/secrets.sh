@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 umask 077
 mkdir -p secrets
 chmod 700 secrets
-for name in postgres_password ledger_password grafana_password; do
+for name in postgres_password ledger_password grafana_password monitoring_password; do
     [ -s "secrets/$name" ] && continue
     head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"secrets/$name"
     chmod 644 "secrets/$name"
@@ -31,3 +31,4 @@ grep -q '^KAFKA_CLUSTER_ID=' .env ||
     echo "KAFKA_CLUSTER_ID=$(head -c 16 /dev/urandom | base64 | tr '+/' '__' | tr -d '=\n')" >>.env
 echo "API key of everything: secrets/admin_key"
 echo "Grafana: user admin, password in secrets/grafana_password"
+echo "Prometheus and Alertmanager: user homeostat, password in secrets/monitoring_password"

@@ -81,7 +81,7 @@ def wait_until_restarted(
             state is not None
             and restarted is not None
             and restarted.pid != before.pid
-            and is_ready(restarted, state.kafka)
+            and is_ready(restarted, state)
         ):
             return time.monotonic() - began
         time.sleep(PAUSE_S)

@@ -48,7 +48,8 @@ def rows_for_run(loop: LoopSpec, event_range: EventRange) -> RowCount | None:
     )
     if isinstance(window, LastRows) and window.span is not None:
         each = max(each, math.ceil(training_rows * (length / window.span)))
-    windows = math.ceil(holdout / length + training_rows / each)
+    # Rows of the last outcome.delay before the holdout are no training rows.
+    windows = math.ceil((holdout + performance.outcome.delay) / length + training_rows / each)
     return RowCount(each * windows, windows) if each * windows <= MAX_RUN_ROWS else None
 
 
@@ -78,7 +79,9 @@ def too_few_for_a_run(loop: LoopSpec, event_range: EventRange, count: RowCount) 
     length = window_length(loop.drift.window, event_range) * count.windows
     share = min(1.0, max(0.0, _holdout(loop, event_range) / length))
     in_holdout = math.floor(count.rows * share)
-    if in_holdout >= gate.minimum_rows and count.rows - in_holdout >= retraining.minimum_rows:
+    until = min(1.0, share + performance.outcome.delay / length)
+    in_training = math.floor(count.rows * (1 - until))
+    if in_holdout >= gate.minimum_rows and in_training >= retraining.minimum_rows:
         return ""
     needed = rows_for_run(loop, event_range)
     advice = (
@@ -88,7 +91,7 @@ def too_few_for_a_run(loop: LoopSpec, event_range: EventRange, count: RowCount) 
     )
     return (
         f"a run on these rows alone will be abandoned: of {count.rows}, {in_holdout} are in its holdout (gate.minimum_rows is "
-        f"{gate.minimum_rows}) and {count.rows - in_holdout} before it (retraining.minimum_rows is "
+        f"{gate.minimum_rows}) and {in_training} are training rows (retraining.minimum_rows is "
         f"{retraining.minimum_rows}); {advice}"
     )
 

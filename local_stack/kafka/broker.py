@@ -19,6 +19,8 @@ from shared.contracts import topics
 from shared.errors import DependencyUnavailable, OperatorError
 
 HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# Counters for `jstat`, for which the JVM wakes twenty times a second.
+_NO_COUNTERS = "-XX:-UsePerfData"
 
 
 class Broker:
@@ -129,6 +131,7 @@ class Broker:
         return [
             str(self._java.program),
             *HEAP,
+            _NO_COUNTERS,
             "-cp",
             self._classpath,
             f"-Dlog4j2.configurationFile={self.files.logging_file.absolute().as_uri()}",

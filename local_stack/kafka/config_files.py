@@ -72,6 +72,9 @@ def properties(files: BrokerFiles) -> str:
         "auto.create.topics.enable": "false",
         # By default an idle controller writes an empty record twice a second.
         "metadata.max.idle.interval.ms": "5000",
+        # After a kill the controller refuses the broker until the session of the killed one is over: by default nine seconds.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
         # Retention counts from arrival: otherwise a replay of last year would lose its segments at once.
         "log.message.timestamp.type": "LogAppendTime",
         "message.max.bytes": str(8 * 1024 * 1024),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from shared.errors import OperatorError
+from shared.observability.monitoring_login import USER
 from shared.tls.client_environment import CA, CLIENT_CERTIFICATE, CLIENT_KEY
 
 SHIPPED = Path(__file__).resolve().parents[2] / "dashboards"
@@ -29,15 +30,16 @@ def prometheus_config(
     alertmanagers: Sequence[str],
     *,
     key_file: Path,
+    password_file: Path,
     interval: str = "5s",
     rules: Sequence[str] = (RULES,),
-    encrypted: Iterable[str] = (),
+    encrypted: Collection[str] = (),
 ) -> str:
     """Text of a prometheus.yml that scrapes `targets` (addresses by job) every `interval` and sends alerts to `alertmanagers`.
 
-    `key_file` holds the API key for our services. A job of the shipped file that has no targets here is left out. `encrypted`:
-    the jobs that are scraped over TLS, with the certificates of the settings `HOMEOSTAT_TLS_…`. Raises `OperatorError` for a
-    job the file does not know.
+    `key_file` holds the API key for our services, `password_file` the password of Prometheus and Alertmanager. A job of the
+    shipped file that has no targets here is left out. `encrypted`: the jobs that are reached over TLS, with the certificates of
+    the settings `HOMEOSTAT_TLS_…`. Raises `OperatorError` for a job the file does not know.
     """
     config = _read(PROMETHEUS)
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
@@ -53,13 +55,18 @@ def prometheus_config(
         "evaluation_interval": interval,
     }
     config["rule_files"] = list(rules)
-    config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
+
+    def reached(part: dict[str, Any], name: str, addresses: Sequence[str]) -> dict[str, Any]:
+        return (
+            _with_password(_with_key(part, key_file), password_file)
+            | {"static_configs": [{"targets": list(addresses)}]}
+            | ({"scheme": "https", "tls_config": tls_config()} if name in encrypted else {})
+        )
+
+    [shipped] = config["alerting"]["alertmanagers"]
+    config["alerting"] = {"alertmanagers": [reached(shipped, "alertmanager", alertmanagers)]}
     config["scrape_configs"] = [
-        _with_key(job, key_file)
-        | {"static_configs": [{"targets": list(targets[name])}]}
-        | ({"scheme": "https", "tls_config": tls_config()} if name in encrypted else {})
-        for name, job in jobs.items()
-        if name in targets
+        reached(job, name, targets[name]) for name, job in jobs.items() if name in targets
     ]
     return yaml.safe_dump(config, sort_keys=False)
 
@@ -99,6 +106,13 @@ def _with_key(config: dict[str, Any], key_file: Path, *, always: bool = False) -
     if not always and "authorization" not in config:
         return config
     return config | {"authorization": {"type": "Bearer", "credentials_file": str(key_file)}}
+
+
+def _with_password(config: dict[str, Any], password_file: Path) -> dict[str, Any]:
+    """A part that logs in, with the password of this installation."""
+    if "basic_auth" not in config:
+        return config
+    return config | {"basic_auth": {"username": USER, "password_file": str(password_file)}}
 
 
 def _with_whole_paths(value: Any, folder: Path, key: str = "") -> Any:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.observability.config_files import alertmanager_config, prometheus_config, scrape_jobs
+from local_stack.observability.web_config import web_config
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import ProcessSpec, services
 from shared.access import installation_keys as keys
 from shared.access.installation_keys import key_path
 from shared.errors import OperatorError
+from shared.observability.monitoring_login import USER, MonitoringLogin, ensure_password, password_path
 from shared.tls.client_environment import listener_scheme
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
@@ -27,15 +29,18 @@ KEPT_FOR, KEPT_BYTES = "31d", "4GB"
 
 @dataclass(frozen=True)
 class Observability:
-    """The two processes, their configuration files, and the URLs of their pages."""
+    """The two processes, their configuration files, and the URLs of their pages. `web_config_file` says who may ask them."""
 
+    home: Path
     specs: tuple[ProcessSpec, ...]
     files: Mapping[Path, str]
+    web_config_file: Path
     links: Mapping[str, str]
 
     def write(self) -> None:
-        """Write the files; existing data is kept."""
-        for path, text in self.files.items():
+        """Write the files; existing data is kept, and so is the password. Raises `OperatorError`."""
+        login = MonitoringLogin(USER, ensure_password(self.home))
+        for path, text in {**self.files, self.web_config_file: web_config(login)}.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
@@ -53,16 +58,19 @@ def find_program(name: str) -> str:
 
 def make_observability(settings: LocalStackSettings) -> Observability:
     """Both for the stack of `settings`. Raises `OperatorError` if a program is missing or a configuration cannot be read."""
-    host, folder = settings.host, settings.home.absolute() / "observability"
+    host, home, scheme = settings.host, settings.home.absolute(), listener_scheme()
+    folder = home / "observability"
     ports = {PROMETHEUS: settings.prometheus_port, ALERTMANAGER: settings.alertmanager_port}
     # A process without a job in the file is not scraped.
     jobs = scrape_jobs()
     specs = services(settings)
     scraped = {spec.name: [f"{host}:{spec.port}"] for spec in specs if spec.name in jobs}
-    encrypted = [spec.name for spec in specs if spec.scheme == "https"]
+    encrypted = [*jobs] if scheme == "https" else []
     targets = scraped | {name: [f"{host}:{port}"] for name, port in ports.items()}
     config_files = {name: folder / f"{name}.yml" for name in ports}
+    web = folder / "web.yml"
     return Observability(
+        home=home,
         # Alertmanager starts before Prometheus and stops after it.
         specs=(
             ProcessSpec(
@@ -73,12 +81,15 @@ def make_observability(settings: LocalStackSettings) -> Observability:
                     folder / ALERTMANAGER,
                     host,
                     ports[ALERTMANAGER],
+                    web,
+                    scheme,
                 ),
                 ports[ALERTMANAGER],
                 "HOMEOSTAT_ALERTMANAGER_PORT",
                 READY,
                 needs_broker=False,
                 is_core=False,
+                scheme=scheme,
             ),
             ProcessSpec(
                 PROMETHEUS,
@@ -88,36 +99,43 @@ def make_observability(settings: LocalStackSettings) -> Observability:
                     folder / PROMETHEUS,
                     host,
                     ports[PROMETHEUS],
+                    web,
+                    scheme,
                 ),
                 ports[PROMETHEUS],
                 "HOMEOSTAT_PROMETHEUS_PORT",
                 READY,
                 needs_broker=False,
                 is_core=False,
+                scheme=scheme,
             ),
         ),
         files={
             config_files[PROMETHEUS]: prometheus_config(
                 targets,
                 targets[ALERTMANAGER],
-                key_file=key_path(settings.home.absolute(), keys.PROMETHEUS),
+                key_file=key_path(home, keys.PROMETHEUS),
+                password_file=password_path(home),
                 encrypted=encrypted,
             ),
             config_files[ALERTMANAGER]: alertmanager_config(
                 settings.alertmanager_config,
-                f"{listener_scheme()}://{host}:{settings.retraining_port}",
-                key_path(settings.home.absolute(), keys.ALERTMANAGER),
+                f"{scheme}://{host}:{settings.retraining_port}",
+                key_path(home, keys.ALERTMANAGER),
             ),
         },
+        web_config_file=web,
         links={
-            PROMETHEUS: f"http://{host}:{ports[PROMETHEUS]}/alerts",
-            ALERTMANAGER: f"http://{host}:{ports[ALERTMANAGER]}",
+            PROMETHEUS: f"{scheme}://{host}:{ports[PROMETHEUS]}/alerts",
+            ALERTMANAGER: f"{scheme}://{host}:{ports[ALERTMANAGER]}",
         },
     )
 
 
-def prometheus_command(program: str, config: Path, data: Path, host: str, port: int) -> tuple[str, ...]:
-    """The command line of a Prometheus on `host:port` with its data in `data`."""
+def prometheus_command(
+    program: str, config: Path, data: Path, host: str, port: int, web: Path, scheme: str = "http"
+) -> tuple[str, ...]:
+    """The command line of a Prometheus on `host:port` with its data in `data`; `web` is its web configuration."""
     return (
         program,
         f"--config.file={config}",
@@ -125,22 +143,26 @@ def prometheus_command(program: str, config: Path, data: Path, host: str, port: 
         f"--storage.tsdb.retention.time={KEPT_FOR}",
         f"--storage.tsdb.retention.size={KEPT_BYTES}",
         f"--web.listen-address={host}:{port}",
-        f"--web.external-url=http://{host}:{port}",
+        f"--web.config.file={web}",
+        f"--web.external-url={scheme}://{host}:{port}",
         # Otherwise any web page in a browser could read the metrics of this machine.
-        f"--web.cors.origin=http://{re.escape(host)}:{port}",
+        f"--web.cors.origin={scheme}://{re.escape(host)}:{port}",
         "--log.level=warn",
     )
 
 
-def alertmanager_command(program: str, config: Path, data: Path, host: str, port: int) -> tuple[str, ...]:
-    """The command line of an Alertmanager on `host:port`, without cluster peers."""
+def alertmanager_command(
+    program: str, config: Path, data: Path, host: str, port: int, web: Path, scheme: str = "http"
+) -> tuple[str, ...]:
+    """The command line of an Alertmanager on `host:port`, without cluster peers; `web` is its web configuration."""
     return (
         program,
         f"--config.file={config}",
         f"--storage.path={data}",
         "--data.retention=120h",
         f"--web.listen-address={host}:{port}",
-        f"--web.external-url=http://{host}:{port}",
+        f"--web.config.file={web}",
+        f"--web.external-url={scheme}://{host}:{port}",
         "--cluster.listen-address=",
         "--log.level=warn",
     )

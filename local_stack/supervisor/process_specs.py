@@ -113,8 +113,9 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
         "HOMEOSTAT_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "HOMEOSTAT_MODEL_STORE": settings.model_store,
         "HOMEOSTAT_LAKE": settings.lake,
+        "HOMEOSTAT_REPORTS": settings.reports,
         "HOMEOSTAT_API_KEYS": str(key_file_path(settings)),
-        # Only the console sends a key. One that a person has exported is not meant for it.
+        # The console sends a key, retraining to inference, and drift to retraining. One that a person has exported is not for it.
         "HOMEOSTAT_API_KEY": "",
         "HOMEOSTAT_API_KEY_FILE": str(key_path(home, CONSOLE)),
         # Only the default: `false` requires keys on this machine as well. What acts needs one in any case.
@@ -129,6 +130,8 @@ def environment(settings: LocalStackSettings, inherited: Mapping[str, str]) -> d
         "HOMEOSTAT_SHIPPER_PORT": str(settings.shipper_port),
         "HOMEOSTAT_DRIFT_PORT": str(settings.drift_port),
         "HOMEOSTAT_RETRAINING_PORT": str(settings.retraining_port),
+        "HOMEOSTAT_RETRAINING_INFERENCE_URLS": f"{listener_scheme()}://{settings.host}:{settings.inference_port}",
+        "HOMEOSTAT_DRIFT_RETRAINING_URL": f"{listener_scheme()}://{settings.host}:{settings.retraining_port}",
         "HOMEOSTAT_SINK_PORT": str(settings.sink_port),
         "HOMEOSTAT_CONSOLE_PORT": str(settings.console_port),
         "HOMEOSTAT_CONSOLE_STACK_STATE": str(state_path(home)),

@@ -14,6 +14,7 @@ from local_stack.supervisor.process_specs import BROKER, services
 from shared.contracts.stack_state import ProcessState, StackState
 from shared.errors import OperatorError
 from shared.http.service_client import send_request
+from shared.observability.monitoring_login import installation_login
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
     from local_stack.settings import LocalStackSettings
 
 PAUSE_S = 0.25
+WITH_LOGIN = ("prometheus", "alertmanager")
 
 
-def is_ready(process: ProcessState, kafka: str) -> bool:
-    """Whether a process works: the broker answers clients, a service answers 200 at its readiness route."""
+def is_ready(process: ProcessState, state: StackState) -> bool:
+    """Whether a process of a stack works: the broker answers clients, a service answers 200 at its readiness route."""
     if not process.ready_url:
-        return broker_answers(kafka)
+        return broker_answers(state.kafka)
     try:
-        return send_request("GET", process.ready_url, timeout_s=2.0)[0] == 200
+        # Our own services need no key there; Prometheus and Alertmanager need a login everywhere.
+        login = installation_login(Path(state.home)) if process.name in WITH_LOGIN else None
+        authorization = login.authorization if login is not None else ""
+        return send_request("GET", process.ready_url, timeout_s=2.0, authorization=authorization)[0] == 200
     except (OSError, HTTPException, OperatorError):
         return False
 
@@ -68,8 +73,7 @@ def wait_until_ready(
             ready = {
                 name
                 for name, process in processes.items()
-                if (name == BROKER and name in ready)
-                or (state is not None and is_ready(process, state.kafka))
+                if (name == BROKER and name in ready) or (state is not None and is_ready(process, state))
             }
             waited = time.monotonic() - began
             live.update(_table(names, ready, state, waited))

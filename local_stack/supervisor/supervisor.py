@@ -20,6 +20,7 @@ from local_stack.ports import require_free
 from local_stack.settings import LocalStackSettings
 from local_stack.state import read_state, remove_state, write_state
 from local_stack.supervisor.child_process import Child
+from local_stack.supervisor.exit_watch import ExitWatch
 from local_stack.supervisor.lock import only_one
 from local_stack.supervisor.orphans import stop_orphans
 from local_stack.supervisor.process_specs import BROKER, ProcessSpec, environment, services, urls
@@ -31,7 +32,9 @@ from shared.contracts.stack_state import StackState
 from shared.errors import HomeostatError
 from shared.models.signed_versions.installation_keys import ensure_keys
 
-TICK_S = 0.1
+# Exits end the wait between two checks. A restart that is due, or suppressed, waits a tenth of a second at least.
+TICK_S = 1.0
+SHORTEST_TICK_S = 0.1
 GRACE_S = 20.0
 TOPICS_PAUSE_S = 2.0
 
@@ -62,12 +65,14 @@ class Supervisor:
         self._reported: set[str] = set()
         self._is_written = True
         self._stopping = threading.Event()
+        self._exits = ExitWatch()
         self._topics_made = threading.Event()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def stop(self) -> None:
         """Make `run` stop all processes and return; safe in a signal handler."""
         self._stopping.set()
+        self._exits.wake()
 
     def run(self) -> None:
         """Run the stack until `stop`. Raises `Conflict` if one runs already, `OperatorError` if it cannot start.
@@ -87,8 +92,9 @@ class Supervisor:
             try:
                 if not self._stopping.is_set():
                     self._start_all(broker)
-                while not self._stopping.wait(TICK_S):
+                while not self._stopping.is_set():
                     self._check_all()
+                    self._exits.wait(self._running_pids(), self._pause())
             finally:
                 self._stopping.set()
                 self._stop_all()
@@ -153,8 +159,19 @@ class Supervisor:
                 wait_for_broker(broker.bootstrap, deadline_s=10.0, alive=lambda: not self._stopping.is_set())
                 broker.create_topics()
                 self._topics_made.set()
+                self._exits.wake()
                 return
             self._stopping.wait(TOPICS_PAUSE_S)
+
+    def _running_pids(self) -> list[int]:
+        states = [child.state() for child in self._children if child.restarts.due is None]
+        return [state.pid for state in states if state is not None]
+
+    def _pause(self) -> float:
+        """Until the next check: the next restart that is due, or TICK_S."""
+        now = time.monotonic()
+        due = [child.restarts.due - now for child in self._children if child.restarts.due is not None]
+        return max(SHORTEST_TICK_S, min([TICK_S, *due]))
 
     def _check_all(self) -> None:
         now = time.monotonic()

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
-from deploy.containers.keys import API_KEYS
+from deploy.containers.keys import API_KEYS, PASSWORD
 from local_stack.ports import free_port
 from shared.access.api_key import make_key
 from tests.containers.composition import ROOT, is_ours
@@ -69,7 +70,8 @@ class Project:
         file.write_text(text)
 
     def api_keys(self) -> None:
-        """Put the API keys there that deploy/containers/secrets.sh would make."""
+        """Put the API keys and the monitoring's password there that deploy/containers/secrets.sh would make."""
+        self.secret(PASSWORD.name, token_urlsafe(24))
         for name, scopes in API_KEYS.items():
             self.secret(f"{name}_key", make_key(name, scopes, datetime.now(UTC))[1])
 

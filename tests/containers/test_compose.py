@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from dashboards.encrypted_files import CA
-from deploy.containers.keys import API_KEYS
+from deploy.containers.keys import API_KEYS, CERTIFICATE, CERTIFICATE_KEY
 from docs.reference.settings import all_settings
 from local_stack.kafka.config_files import BrokerFiles, properties
 from local_stack.settings import LocalStackSettings
@@ -188,10 +188,40 @@ def test_every_client_of_a_kafka_cluster_has_its_settings(name: str) -> None:
 @pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
 def test_with_tls_the_monitoring_reads_the_files_for_it(name: str) -> None:
     encrypted = load(COMPOSE, TLS)["services"][name]
-    assert [
-        word.replace(f"{name}.yml", f"{name}.tls.yml") for word in SERVICES[name]["command"]
-    ] == encrypted["command"]
-    assert [secret["target"] for secret in encrypted["secrets"] if isinstance(secret, dict)] == [CA]
+    words = [
+        re.sub(rf"/({name}|web)\.yml$", r"/\1.tls.yml", word).replace("http://localhost", "https://localhost")
+        for word in SERVICES[name]["command"]
+    ]
+    assert words == encrypted["command"]
+    mounted = {secret["target"] for secret in encrypted["secrets"] if isinstance(secret, dict)}
+    assert mounted == {CA, CERTIFICATE, CERTIFICATE_KEY}
+    # Its user is not the one of our containers, who owns the key; it reads it as a member of the group.
+    assert encrypted["group_add"] == [SERVICES["inference"]["user"].split(":")[1]]
+    check = " ".join(encrypted["healthcheck"]["test"])
+    assert "/client.tls.yml" in check
+    assert f"https://localhost:{PORTS[name]}" in check
+    for part in ("console", "cli"):
+        variables = {**VARIABLES, "COMPOSE_PROFILES": "observability"}
+        given = load(COMPOSE, TLS, variables=variables)["services"][part]["environment"]
+        assert given[f"HOMEOSTAT_{name.upper()}_URL"] == f"https://{name}:{PORTS[name]}"
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+def test_monitoring_needs_a_login_that_its_readers_have(name: str) -> None:
+    service = SERVICES[name]
+    assert "--web.config.file=/etc/monitoring/web.yml" in service["command"]
+    assert names_of(service)["monitoring"] == "/etc/monitoring"
+    assert "--http.config.file=/etc/monitoring/client.yml" in service["healthcheck"]["test"]
+    for reader in (name, "grafana", "console", "cli", "keys"):
+        assert "monitoring_password" in SERVICES[reader]["secrets"], reader
+    for reader in ("console", "cli"):
+        assert (
+            SERVICES[reader]["environment"]["HOMEOSTAT_MONITORING_PASSWORD_FILE"]
+            == "/run/secrets/monitoring_password"
+        )
+    # Nobody who serves or trains can ask or silence them.
+    for other in ("inference", "shipper", "sink", "drift", "retraining"):
+        assert "monitoring_password" not in SERVICES[other].get("secrets", ())
 
 
 def test_what_prometheus_scrapes_is_the_composition() -> None:
@@ -500,7 +530,7 @@ def test_one_command_makes_what_must_be_set_and_keeps_what_is_there(tmp_path: Pa
     assert set(keys) == {f"{name}_key" for name in API_KEYS}
     assert all(KEY_TEXT.fullmatch(text.strip()) for text in keys.values())
     assert all(re.fullmatch(r"[\w-]{32}", made[name]) for name in made.keys() - keys.keys())
-    assert len(set(made.values())) == 3 + len(API_KEYS)
+    assert len(set(made.values())) == 4 + len(API_KEYS)
     # The folder keeps other users of the machine out; a container's user reads the file that is mounted for it.
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "secrets").iterdir()} == {0o644}

@@ -41,8 +41,10 @@ COMMON = {
 }
 EXTRA = {
     "cli": {
+        "backtest",
         "dashboards",
         "homeostat/__init__.py",
+        "homeostat/logged_rows.py",
         "homeostat/client",
         "local_stack",
         "deploy/containers/keys.py",
@@ -156,6 +158,7 @@ def test_the_builder_is_given_what_it_copies_and_no_more() -> None:
     assert allowed == {
         *(
             "LICENSE",
+            "backtest",
             "cli",
             "dashboards",
             "deploy",

@@ -9,12 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.containers.keys import write_monitoring
 from local_stack.observability.processes import NAMES
 from local_stack.ports import free_port
 from tests import local_http
 from tests.containers.composition import ROOT, load
 from tests.containers.conftest import missing
 from tests.containers.sandbox import wait_for
+from tests.observability import LOGIN
 from tests.waiting import bound
 
 
@@ -28,7 +30,7 @@ def local_command(name: str, folder: Path, port: int) -> list[str]:
     words = [program, *service["command"], f"--web.listen-address=127.0.0.1:{port}"]
     for text in service["volumes"]:
         source, target, *_ = text.split(":")
-        place = ROOT / source if source.startswith("./") else folder
+        place = ROOT / source if source.startswith("./") else folder / source
         words = [word.replace(f"={target}", f"={place}") for word in words]
     return words
 
@@ -37,25 +39,45 @@ def local_command(name: str, folder: Path, port: int) -> list[str]:
 def test_service_starts_as_in_compose_file(name: str, tmp_path: Path) -> None:
     port = free_port()
     log = tmp_path / "log"
+    (tmp_path / "monitoring_password").write_text(LOGIN.password)
+    write_monitoring(tmp_path / "data" / "monitoring", tmp_path)
     with log.open("wb") as output:
         process = subprocess.Popen(local_command(name, tmp_path / "data", port), stdout=output, stderr=output)
     base = f"http://127.0.0.1:{port}"
+    headers = {"Authorization": LOGIN.authorization}
 
     def ready() -> bool:
         assert process.poll() is None, log.read_text()[-2000:]
         try:
-            return local_http.get(f"{base}/-/ready", timeout=2).status_code == 200
+            return local_http.get(f"{base}/-/ready", timeout=2, headers=headers).status_code == 200
         except httpx.HTTPError:
             return False
 
     try:
         wait_for(ready, seconds=60, what=f"{name} is not ready")
+        assert local_http.get(f"{base}/-/ready", timeout=10).status_code == 401
         if name == "prometheus":
-            rules = local_http.get(f"{base}/api/v1/rules", timeout=10).json()["data"]["groups"]
+            rules = local_http.get(f"{base}/api/v1/rules", timeout=10, headers=headers).json()["data"][
+                "groups"
+            ]
             assert rules, "the rules beside prometheus.yml were not found below its mount"
+        if name == "alertmanager":
+            done = subprocess.run(health_check(name, tmp_path, port), capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
     finally:
         process.terminate()
         process.wait(bound(20))
+
+
+def health_check(name: str, folder: Path, port: int) -> list[str]:
+    """The composition's check, with this machine's places. Debian's promtool is too old for that of Prometheus."""
+    words: list[str] = load()["services"][name]["healthcheck"]["test"][1:]
+    client = folder / "data" / "monitoring" / "client.yml"
+    client.write_text(client.read_text().replace("/run/secrets/", f"{folder}/"))
+    places = {"/etc/monitoring/client.yml": str(client), "localhost:9093": f"127.0.0.1:{port}"}
+    for written, here in places.items():
+        words = [word.replace(written, here) for word in words]
+    return words
 
 
 def test_grafana_finds_its_boards_where_they_are_mounted() -> None:

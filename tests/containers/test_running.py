@@ -54,7 +54,7 @@ def test_the_one_shots_may_run_again(project: Project) -> None:
 
 
 KEYS = {
-    "inference": ["prediction_id.key", "signing.pub"],
+    "inference": ["prediction_id.key", "pseudonyms.key", "signing.pub"],
     "shipper": ["prediction_log.key"],
     "sink": ["prediction_log.key"],
     "drift": ["prediction_log.key", "signing.pub", "verdicts.key"],

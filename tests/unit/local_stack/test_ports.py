@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local_stack import ports
 from local_stack.ports import free_port, holder, home_on, is_free, require_free
 from local_stack.running_stacks import VARIABLE
 from local_stack.state import write_state
@@ -62,6 +65,7 @@ def test_free_port_has_no_closing_connection(monkeypatch: pytest.MonkeyPatch) ->
         accepted.close()  # this side closes first, and keeps the port in TIME_WAIT
         client.close()
     assert is_free("127.0.0.1", closing)
+    monkeypatch.setattr("local_stack.ports._choose", lambda _: True)  # both were chosen a moment ago
     choices = iter([closing, other])
     monkeypatch.setattr("local_stack.ports.secrets.choice", lambda _: next(choices))
     assert free_port() == other
@@ -106,3 +110,24 @@ def test_home_on_a_port_is_that_of_its_stack(tmp_path: Path) -> None:
         write_stack(tmp_path, pid, port)
         assert home_on(port) == tmp_path
     assert home_on(free_port()) is None
+
+
+def test_port_that_another_process_chose_lately_is_not_chosen_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens on it yet, so only the note tells."""
+    monkeypatch.setattr(ports, "_can_bind", lambda *_, **__: True)
+    monkeypatch.setattr(ports, "_CANDIDATES", range(15_000, 15_002))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    chosen = {free_port(), free_port()}
+    assert chosen == {15_000, 15_001}
+    with pytest.raises(OperatorError):
+        free_port()
+    (notes,) = tmp_path.iterdir()
+    assert notes.stat().st_mode & 0o777 == 0o600
+    # A choice is forgotten: its server listens by now, or never will.
+    notes.write_text("".join(f"{port} {time.time() - 121}\n" for port in chosen) + "no note\n")
+    assert free_port() in chosen
+    notes.unlink()
+    notes.mkdir()
+    assert free_port() in chosen, "without the file, too"

@@ -57,7 +57,7 @@ def test_rows_fill_the_windows_asked_for() -> None:
 
 
 def test_rows_for_a_run_are_holdout_and_training_rows() -> None:
-    assert row_count(loop_with(), KNOWN, None, None) == rows_for_run(loop_with(), KNOWN) == RowCount(2400, 6)
+    assert row_count(loop_with(), KNOWN, None, None) == rows_for_run(loop_with(), KNOWN) == RowCount(3600, 9)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_run_on_these_rows_alone_has_enough(spec: LoopSpec) -> None:
     count = rows_for_run(spec, KNOWN)
     assert count is not None
     cut, times = sent(spec, KNOWN, count)
-    training = sum(cut.training_from <= one < cut.holdout_from for one in times)
+    training = sum(cut.training_from <= one < cut.training_until for one in times)
     holdout = sum(cut.holdout_from <= one <= cut.settled for one in times)
     assert training >= spec.require_performance().retraining.minimum_rows
     assert holdout >= spec.require_performance().gate.minimum_rows
@@ -91,9 +91,11 @@ def test_generation_with_fractions_has_enough_for_a_run() -> None:
     known = replace(KNOWN, newest=first, generation_first=first, generation_newest=first)
     spec = loop_with()
     count = rows_for_run(spec, known)
-    assert count == RowCount(2000, 5)  # of the holdout's three days the last has no rows
+    assert count == RowCount(3200, 8)  # of the holdout's three days the last has no rows
     cut, times = sent(spec, known, count)
-    assert sum(one < cut.holdout_from for one in times) >= spec.require_performance().retraining.minimum_rows
+    assert (
+        sum(one < cut.training_until for one in times) >= spec.require_performance().retraining.minimum_rows
+    )
     assert sum(cut.holdout_from <= one <= cut.settled for one in times) == 800
 
 
@@ -115,8 +117,9 @@ def test_without_a_reachable_run_one_window_is_sent() -> None:
 
 def test_run_warning_gives_the_numbers() -> None:
     assert too_few_for_a_run(loop_with(), KNOWN, RowCount(400, 1)) == (
-        "a run on these rows alone will be abandoned: of 400, 400 are in its holdout (gate.minimum_rows is 200) and 0 before it "
-        "(retraining.minimum_rows is 1000); 2400 rows in 6 windows are enough, which is the default without --rows and --windows"
+        "a run on these rows alone will be abandoned: of 400, 400 are in its holdout (gate.minimum_rows is 200) and 0 are "
+        "training rows (retraining.minimum_rows is 1000); 3600 rows in 9 windows are enough, which is the default without --rows "
+        "and --windows"
     )
 
 

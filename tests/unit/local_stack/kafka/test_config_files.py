@@ -25,6 +25,16 @@ def test_idle_controller_writes_few_records(tmp_path: Path) -> None:
     assert "metadata.max.idle.interval.ms=5000\n" in properties(BrokerFiles(tmp_path, 1, 2))
 
 
+def test_killed_broker_may_register_again_soon(tmp_path: Path) -> None:
+    """Once the session of the killed one is over, at its next attempt; several heartbeats may be late before that."""
+    lines = properties(BrokerFiles(tmp_path, port=9092, controller_port=9093)).splitlines()
+    pairs = (line.split("=", 1) for line in lines if line.startswith("broker."))
+    found = {name: int(value) for name, value in pairs}
+    session, heartbeat = found["broker.session.timeout.ms"], found["broker.heartbeat.interval.ms"]
+    assert session + heartbeat <= 5000
+    assert session / heartbeat >= 4
+
+
 def test_files_are_rewritten_and_data_is_kept(tmp_path: Path) -> None:
     place = BrokerFiles(tmp_path / "kafka", 1, 2)
     write_files(place)

@@ -67,12 +67,37 @@ def test_services_with_tls_are_scraped_over_tls(
     config = yaml.safe_load((tmp_path / "observability" / "prometheus.yml").read_text())
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     encrypted = {name for name, job in jobs.items() if job.get("scheme") == "https"}
-    assert encrypted == set(jobs) - {"prometheus", "alertmanager"}
+    assert encrypted == set(jobs) >= {"drift", "prometheus", "alertmanager"}
+    assert config["alerting"]["alertmanagers"][0]["scheme"] == "https"
     assert jobs["drift"]["tls_config"] == {"ca_file": str(tmp_path / "ca.pem")}
     config = yaml.safe_load((tmp_path / "observability" / "alertmanager.yml").read_text())
     [webhook] = next(each for each in config["receivers"] if each["name"] == "retraining")["webhook_configs"]
     assert webhook["url"] == "https://127.0.0.1:18003/triggers"
     assert webhook["http_config"]["tls_config"] == {"ca_file": str(tmp_path / "ca.pem")}
+
+
+def test_both_need_the_login_and_get_it_from_each_other(programs: Path, tmp_path: Path) -> None:
+    watching = make_observability(settings(tmp_path))
+    watching.write()
+    folder = tmp_path / "observability"
+    web, password = folder / "web.yml", tmp_path / "keys" / "monitoring.password"
+    for spec in watching.specs:
+        assert f"--web.config.file={web}" in spec.command
+    assert [*yaml.safe_load(web.read_text())["basic_auth_users"]] == ["homeostat"]
+    assert password.read_text().strip() not in web.read_text()
+    config = yaml.safe_load((folder / "prometheus.yml").read_text())
+    login = {"username": "homeostat", "password_file": str(password)}
+    asking = [*config["alerting"]["alertmanagers"], *config["scrape_configs"]]
+    # Our services get the key, and never the password.
+    assert [one.get("job_name", "alerts") for one in asking if one.get("basic_auth") == login] == [
+        "alerts",
+        "prometheus",
+        "alertmanager",
+    ]
+    assert [one.get("job_name") for one in asking if "basic_auth" in one and "authorization" in one] == []
+    before = password.read_text()
+    watching.write()
+    assert password.read_text() == before
 
 
 def test_command_line_options(programs: Path, tmp_path: Path) -> None:
@@ -140,12 +165,17 @@ def test_unreadable_configuration_is_named(tmp_path: Path) -> None:
 def test_job_without_targets_is_omitted() -> None:
     config = yaml.safe_load(
         prometheus_config(
-            {"drift": ["127.0.0.1:1"]}, [], key_file=Path("/p.key"), interval="1s", rules=["/r.yml"]
+            {"drift": ["127.0.0.1:1"]},
+            [],
+            key_file=Path("/p.key"),
+            password_file=Path("/p"),
+            interval="1s",
+            rules=["/r.yml"],
         )
     )
     assert [job["job_name"] for job in config["scrape_configs"]] == ["drift"]
     assert config["rule_files"] == ["/r.yml"]
     assert config["scrape_configs"][0]["authorization"]["credentials_file"] == "/p.key"
     with pytest.raises(OperatorError, match="no job kafka"):
-        prometheus_config({"kafka": ["127.0.0.1:1"]}, [], key_file=Path("/p.key"))
+        prometheus_config({"kafka": ["127.0.0.1:1"]}, [], key_file=Path("/p.key"), password_file=Path("/p"))
     assert {"inference", "shipper", "sink", "drift", "retraining", "console"} <= set(scrape_jobs())
