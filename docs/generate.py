@@ -33,11 +33,13 @@ from docs.reference.excerpts import with_excerpts
 from docs.reference.findings import findings_table
 from docs.reference.fits import models_table
 from docs.reference.metrics import metric_table
+from docs.reference.published_schemas import schemas_text
 from docs.reference.routes import route_table
 from docs.reference.setting_names import setting_names_module
 from docs.reference.settings import settings_table
 
 ROOT = Path(__file__).parent.parent
+SCHEMAS = ROOT / "docs" / "contracts" / "schemas.json"
 SETTING_NAMES = ROOT / "shared" / "observability" / "setting_names.py"
 TABLES: dict[str, Callable[[str], str]] = {
     "settings": settings_table,
@@ -88,6 +90,7 @@ def main() -> int:
     written = dict.fromkeys(pages(), with_tables) | {
         ROOT / ".env.example": with_all_settings,
         SETTING_NAMES: setting_names_module,
+        SCHEMAS: schemas_text,
     }
     for file, with_news in written.items():
         before = file.read_text(encoding="utf-8")

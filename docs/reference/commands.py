@@ -33,9 +33,10 @@ def all_commands() -> tuple[Command, ...]:
 
 
 def find_command(words: Sequence[str]) -> Command | None:
-    """The command that the words after `homeostat` name: one word, or two where the first is a group."""
+    """The command that the words after `homeostat` name: one word, or more where the first ones are groups."""
     known = {command.name: command for command in all_commands()}
-    return known.get(" ".join(words[:2])) or known.get(" ".join(words[:1]))
+    names = (" ".join(words[:count]) for count in (3, 2, 1))
+    return next((known[name] for name in names if name in known), None)
 
 
 def _commands(name: str, command: Any) -> Iterator[Command]:

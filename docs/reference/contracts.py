@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from docs.reference.markdown import code, table
 from shared import errors
 from shared.contracts import lake_schema, topics
+from shared.contracts.duration import duration_text
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.contracts.release import Release
@@ -92,7 +93,9 @@ def columns_table(subject: str) -> str:
         "predictions": _with_optional(
             lake_schema.PREDICTION_COLUMNS, lake_schema.PREDICTION_OPTIONAL_COLUMNS
         ),
-        "outcomes": _with_optional(lake_schema.OUTCOME_COLUMNS, lake_schema.OUTCOME_OPTIONAL_COLUMNS),
+        "outcomes": _with_optional(lake_schema.OUTCOME_COLUMNS, lake_schema.OUTCOME_OPTIONAL_COLUMNS).append(
+            pa.field(lake_schema.ID_HOUR, lake_schema.TIMESTAMP)
+        ),
         "dead_letters": lake_schema.DEAD_LETTER_COLUMNS,
     }[subject]
     return table(
@@ -143,14 +146,25 @@ def _kind(annotation: Any) -> str:
     inner, many = _unwrapped(annotation)
     if get_origin(inner) is Annotated:
         inner = get_args(inner)[0]
-    if get_origin(inner) is Literal:
-        spoken = ", ".join(code(str(choice)) for choice in get_args(inner))
+    kept = [part for part in _alternatives(inner) if part is not type(None)]
+    if kept and all(get_origin(part) is Literal for part in kept):
+        choices = dict.fromkeys(_choice(choice) for part in kept for choice in get_args(part))
+        spoken = ", ".join(code(choice) for choice in choices)
     elif get_origin(inner) is dict:
         spoken = "mapping"
     else:
-        kept = [part for part in _alternatives(inner) if part is not type(None)]
-        spoken = " or ".join(_WORDS.get(part, getattr(part, "__name__", str(part)).lower()) for part in kept)
+        spoken = " or ".join(_word(part) for part in kept)
     return f"list of {spoken}" if many else spoken
+
+
+def _choice(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _word(part: Any) -> str:
+    if isinstance(part, type) and issubclass(part, BaseModel):
+        return "object"
+    return _WORDS.get(part, getattr(part, "__name__", str(part)).lower())
 
 
 def _default(field: FieldInfo) -> str:
@@ -160,17 +174,12 @@ def _default(field: FieldInfo) -> str:
     if value is None or value == "" or value == ():
         return "none"
     if isinstance(value, timedelta):
-        return code(_duration(value))
+        return code(duration_text(value))
     if isinstance(value, BaseModel):
         return code(", ".join(f"{key}: {item}" for key, item in value.model_dump(mode="json").items()))
     if isinstance(value, tuple):
         return code("[" + ", ".join(str(item) for item in value) + "]")
     return code(str(value).lower() if isinstance(value, bool) else str(value))
-
-
-def _duration(value: timedelta) -> str:
-    minutes = value.total_seconds() / 60
-    return f"{minutes:g}m" if minutes else "0s"
 
 
 def _tag(part: type[BaseModel]) -> tuple[str, str]:

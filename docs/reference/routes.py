@@ -171,7 +171,11 @@ def _in_words(pieces: list[str]) -> str:
         "unload": "refused, because releases decide what is served",
     }
     if last == "ready":
-        return "whether the model is ready" if "models" in pieces else "whether at least one model is served"
+        return (
+            "whether the model is ready"
+            if "models" in pieces
+            else "whether the released models are loaded, those that can be"
+        )
     return words.get(last, "the model's inputs and outputs")
 
 

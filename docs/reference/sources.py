@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("shared", "services", "local_stack", "cli", "homeostat")
+PACKAGES = ("shared", "services", "local_stack", "backtest", "cli", "homeostat")
 
 
 def sources(*packages: str) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import orjson
 import pandas as pd
@@ -25,6 +26,7 @@ from rich.console import Console
 from examples.flights import checks, first_version, plot
 from examples.flights.data import load_flights
 from examples.flights.faults import FAULTS, FaultInjection, parse_faults
+from examples.flights.leak import BAD_CHALLENGER, Leak, wait_for_rollback
 from examples.flights.replay import Answers, Replay
 from examples.flights.report import draw_reports, monthly, monthly_table, row_losses, shadow_scores
 from examples.loop import stack
@@ -67,13 +69,26 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
     poller.start()
     try:
         with Scoreboard(console, poller.view, len(year)) as board:
-            replay = Replay(year, running.inference, MODEL, poller.view, seed=options.seed, tick=board.tick)
-            with FaultInjection(running.home, options.inject, lambda text: _say(console, text)) as injection:
+            more: dict[str, Any] = {}
+            if BAD_CHALLENGER in options.inject:
+                more["alter"] = Leak(year, poller.view, seed=options.seed).alter
+            replay = Replay(
+                year, running.inference, MODEL, poller.view, seed=options.seed, tick=board.tick, **more
+            )
+            faults = tuple(name for name in options.inject if name != BAD_CHALLENGER)
+            with FaultInjection(running.home, faults, lambda text: _say(console, text)) as injection:
                 answers = replay.run()
                 injection.finish()
         lake = Lake(str(running.home / "lake"))
         kept = checks.wait_for_lake(lake, MODEL, answers)
         poller.wait_for_runs(RUN_TIMEOUT_S, year.event_time.iloc[-1].to_pydatetime() - PRECISION)
+        taken_back = ""
+        unexpected: list[str] = []
+        if BAD_CHALLENGER in options.inject:
+            with httpx.Client(timeout=10.0, trust_env=False) as client:
+                taken_back, unexpected = wait_for_rollback(
+                    client, running.retraining, running.inference, MODEL
+                )
     finally:
         poller.close()
     loop_view = poller.view
@@ -99,7 +114,7 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
 
     by_hand = _releases_by_hand(running)
     totals = {name: float(values.mean()) for name, values in losses.items()}
-    problems = list(kept.problems) + injection.problems
+    problems = list(kept.problems) + injection.problems + unexpected
     if answers.failed:
         problems.append(f"{answers.failed} requests failed: {'; '.join(answers.failures)}")
     full_year = options.part >= 1.0
@@ -111,6 +126,8 @@ def _replay(running: stack.Stack, options: argparse.Namespace, console: Console,
         f"retrained={len(retrained)} promoted={len(promoted)} logloss first={totals['first']:.4f} "
         f"served={totals['served']:.4f} minutes={(time.monotonic() - started) / 60:.1f}"
     )
+    if taken_back:
+        _say(console, f"bad challenger: {taken_back}")
     _show(console, months, loop_view, answers, kept, drawn, kept_in, full_year, problems)
     if options.json:
         document = {
@@ -174,10 +191,10 @@ def _part_of(year: pd.DataFrame, part: float) -> pd.DataFrame:
 
 
 def _releases_by_hand(running: stack.Stack) -> int:
-    """Releases after the first that were not made by a run."""
+    """Releases after the first that a person made."""
     listed = orjson.loads(stack.homeostat("releases", MODEL, "--json", f"--home={running.home}"))
     releases = listed["releases"] if isinstance(listed, dict) else listed
-    return sum(1 for release in releases if release["generation"] > 1 and not release.get("run_id"))
+    return sum(1 for release in releases if release["generation"] > 1 and release["actor"] != "loop")
 
 
 def _keep(folder: Path, year: pd.DataFrame, answers: Answers, first: np.ndarray[Any, Any]) -> None:
@@ -206,7 +223,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--inject",
         type=_faults,
         default=(),
-        help=f"faults injected during the replay, comma-separated: {', '.join(FAULTS)}",
+        help=f"faults injected during the replay, comma-separated: {', '.join((*FAULTS, BAD_CHALLENGER))}",
     )
     return parser.parse_args(argv)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
+from examples.flights.leak import BAD_CHALLENGER
 from local_stack.fault_injection.outages import kill_and_wait, stop_for
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import BROKER
@@ -30,9 +31,10 @@ FAULTS: dict[str, Fault] = {
 def parse_faults(text: str) -> tuple[str, ...]:
     """The faults of a comma-separated list. Raises ValueError for an unknown name."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    unknown = [name for name in names if name not in FAULTS]
+    known = (*FAULTS, BAD_CHALLENGER)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"{unknown[0]} is not a fault of the demo; choose from {', '.join(FAULTS)}")
+        raise ValueError(f"{unknown[0]} is not a fault of the demo; choose from {', '.join(known)}")
     return names
 
 

@@ -23,6 +23,9 @@ MAX_OUTCOMES_PER_REQUEST = 5000
 SHOWN_FAILURES = 5
 
 
+Alter = Callable[[int, list[dict[Any, Any]]], list[dict[Any, Any]]]
+
+
 @dataclass
 class Answers:
     """The reply for each row of the year, by index. An empty id means no reply."""
@@ -62,7 +65,9 @@ class Replay:
         tick: Callable[[datetime, int], None] = lambda *_: None,
         pause: Callable[[float], None] = time.sleep,
         stalled_s: float = STALLED_S,
+        alter: Alter = lambda _, rows: rows,
     ) -> None:
+        """`alter(start, rows)`: the rows that are sent in place of those from `start` on."""
         self._model, self._view, self._tick, self._pause = model, view, tick, pause
         self._random = np.random.default_rng(seed)
         self._times = [moment.to_pydatetime() for moment in flights.event_time]
@@ -79,6 +84,7 @@ class Replay:
         self.answers = Answers.none(len(flights))
         self.clock = Clock(self._times[0])
         self._stalled_s = stalled_s
+        self._alter = alter
         self._held_s, self._held_at = 0.0, self._times[0]
 
     def run(self) -> Answers:
@@ -126,7 +132,7 @@ class Replay:
             )
 
     def _predict(self, start: int, end: int, now: datetime) -> None:
-        rows = self._rows[start:end]
+        rows = self._alter(start, self._rows[start:end])
         body = {"model": self._model, "event_time": now.isoformat(), "rows": rows}
         reply = self._post("/predict", body, 200)
         if reply is None:

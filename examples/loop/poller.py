@@ -13,7 +13,9 @@ import httpx
 ALL = 400  # more verdicts and decisions than a year has
 SETTLED_S = 3.0
 NEWEST = 20  # what a table can show; a year of verdicts weighs a megabyte
-WORKING = frozenset({"queued", "snapshotting", "training", "packaging", "evaluating", "promoting"})
+WORKING = frozenset(
+    {"queued", "snapshotting", "training", "packaging", "evaluating", "shadowing", "canarying", "promoting"}
+)
 TRAINED = frozenset({"promoted", "refused", "succeeded", "failed", "waiting_for_approval"})
 
 

@@ -33,9 +33,9 @@ def swap(server: Server, home: Path, model: str, version: str, swaps: int) -> Sw
     store = open_model_store((home / "models").as_uri(), Keys(home / "keys"))
     readings = []
     for _ in range(swaps):
-        newest = store.latest_release(model)
+        newest = store.live_release(model)
         assert newest is not None
-        generation = newest.generation + 1
+        generation = store.latest_generation(model) + 1
         before = server.metric("homeostat_inference_swaps_total") or 0
         store.add_release(
             Release(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.boards.drift import evaluations, label_coverage, progress, scores, stream, verdicts
+from dashboards.boards.drift import (
+    evaluations,
+    label_coverage,
+    performance_metrics,
+    progress,
+    scores,
+    stream,
+    verdicts,
+)
 from dashboards.parts.layout import Row, board
 from dashboards.parts.objective import VERDICT_FRESHNESS, burn
 from dashboards.parts.scrape_status import scraped
@@ -63,6 +71,15 @@ def make() -> dashboard.Dashboard:
                     (4, label_coverage.rows()),
                     (4, label_coverage.lag()),
                     (5, label_coverage.faults()),
+                ],
+            ),
+            Row(
+                "Metrics and slices",
+                7,
+                [
+                    (8, performance_metrics.metrics()),
+                    (8, performance_metrics.slice_metrics()),
+                    (8, performance_metrics.slices()),
                 ],
             ),
             Row(

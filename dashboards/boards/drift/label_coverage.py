@@ -95,14 +95,18 @@ def faults() -> SdkPanel:
         unit="short",
         shows=(
             "Outcomes in evaluated windows that are early (observed more than a day before the event, and ignored) or "
-            "contradicting (different from another outcome of the same prediction; the last received counts)."
+            "contradicting (different from another outcome of the same prediction; the last received counts), also by API key."
         ),
         normal="none, or a few contradicting ones where outcomes are corrected.",
-        hint="many: the sender confuses predictions, or its clock is wrong.",
+        hint="many: the sender confuses predictions, its clock is wrong, or somebody poisons outcomes.",
         empty="No window was evaluated since drift started: see `homeostat status`.",
     )
     return time_series(
         about,
         Query(events("homeostat_drift_outcome_faults_total", "model, fault"), "{{model}} {{fault}}"),
+        Query(
+            events("homeostat_drift_contradicting_outcomes_total", "model, sender"),
+            "{{model}} contradicting, of {{sender}}",
+        ),
         bars=True,
     )

@@ -11,8 +11,8 @@ NO_VERDICT = (
 )
 SCORE = f"homeostat_drift_score{{{MODEL}}}"
 THRESHOLD = f"homeostat_drift_threshold{{{MODEL}}}"
-OVER = f"max by (model, signal, feature, method) ({SCORE} / ({THRESHOLD} > 0))"
-LABELS = "{{signal}} {{feature}} {{method}}"
+OVER = f"max by (model, signal, feature, method, slice) ({SCORE} / ({THRESHOLD} > 0))"
+LABELS = "{{signal}} {{feature}} {{slice}} {{method}}"
 ABOVE_THRESHOLD = ((None, GOOD), (1, BAD))
 
 
@@ -42,7 +42,7 @@ def last_window() -> SdkPanel:
         unit="none",
         shows="The latest score of each kind divided by its threshold.",
         normal="below 1.",
-        hint="`data` above 1 is a data fault: fix the source. `performance` above 1 is what retraining is for.",
+        hint="`data` above 1 is a data fault: fix the source. `performance` above 1: a retraining may lower it.",
         empty=NO_VERDICT,
     )
     return bars(about, Query(OVER, LABELS), steps=ABOVE_THRESHOLD)
@@ -58,7 +58,7 @@ def score() -> SdkPanel:
         hint="a step: check what changed upstream at that time.",
         empty=NO_VERDICT,
     )
-    return time_series(about, Query(f"max by (model, signal, feature, method) ({SCORE})", LABELS))
+    return time_series(about, Query(f"max by (model, signal, feature, method, slice) ({SCORE})", LABELS))
 
 
 def threshold() -> SdkPanel:
@@ -71,4 +71,4 @@ def threshold() -> SdkPanel:
         hint="too wide to detect anything: use longer windows or a larger alarm budget in loop.yaml.",
         empty=NO_VERDICT,
     )
-    return time_series(about, Query(f"max by (model, signal, feature, method) ({THRESHOLD})", LABELS))
+    return time_series(about, Query(f"max by (model, signal, feature, method, slice) ({THRESHOLD})", LABELS))

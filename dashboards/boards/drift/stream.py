@@ -14,9 +14,11 @@ def evidence() -> SdkPanel:
     about = About(
         title="Evidence of drift ÷ threshold",
         unit="none",
-        shows="Evidence of the stream detectors after the last tile, of the column with most, relative to its threshold.",
+        shows="Evidence of the stream detectors after the last tile, relative to its threshold: the highest of all columns; of "
+        "performance after the last window whose outcomes were due.",
         normal="below 1.",
-        hint="at 1 an alarm is raised; Evidently then compares the rows since the estimated onset with the reference.",
+        hint="at 1 an alarm is raised; Evidently then compares the rows since the estimated onset with the reference, except for "
+        "performance, which is a verdict at once.",
         empty=NO_STREAM,
     )
     return time_series(
@@ -25,6 +27,7 @@ def evidence() -> SdkPanel:
             f"max by (model, signal) (homeostat_drift_stream_evidence_ratio{{{MODEL}}})",
             "{{model}} {{signal}}",
         ),
+        Query(f"max by (model) (homeostat_drift_error_evidence_ratio{{{MODEL}}})", "{{model}} performance"),
         steps=((None, GOOD), (1, BAD)),
     )
 
@@ -34,7 +37,7 @@ def faulty_values() -> SdkPanel:
     about = About(
         title="Missing, infinite, out-of-range, new and invalid values",
         unit="percentunit",
-        shows="Share of such values in the last tile, of the column with most.",
+        shows="Share of such values in the last tile: the highest of all columns.",
         normal="as in the reference.",
         hint="a step: something upstream changed. A data fault is reported within seconds and names the columns.",
         empty=NO_STREAM,
@@ -55,7 +58,7 @@ def conclusions() -> SdkPanel:
         title="Alarms by conclusion",
         unit="short",
         shows=(
-            "Tiles with alarms, by what became of them: `confirmed` gave a verdict, `withdrawn` was not confirmed by Evidently, "
+            "Tiles with alarms, by conclusion: `confirmed` gave a verdict, `withdrawn` was not confirmed by Evidently, "
             "`same_cause` belongs to a verdict of the last window."
         ),
         normal="no alarms; `confirmed` ones after real changes.",

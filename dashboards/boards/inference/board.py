@@ -1,10 +1,19 @@
-"""The inference board: rate, errors, duration, saturation, spool, releases, models on demand, hardware."""
+"""The inference board: rate, errors, duration, saturation, spool, releases, canary and shadow, models on demand, hardware."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.boards.inference import device, duration, on_demand, releases, requests, saturation, spool
+from dashboards.boards.inference import (
+    device,
+    duration,
+    on_demand,
+    releases,
+    requests,
+    saturation,
+    slots,
+    spool,
+)
 from dashboards.parts.layout import Row, board
 from dashboards.parts.objective import AVAILABILITY, LATENCY, burn
 from dashboards.parts.scrape_status import scraped
@@ -68,6 +77,11 @@ def make() -> dashboard.Dashboard:
                     (3, releases.versions_in_memory()),
                     (3, releases.log_last_read()),
                 ],
+            ),
+            Row(
+                "Canary and shadow",
+                6,
+                [(8, slots.requests()), (6, slots.duration()), (5, slots.share()), (5, slots.difference())],
             ),
             Row(
                 "Models on demand",

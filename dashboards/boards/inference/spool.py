@@ -53,7 +53,7 @@ def dropped() -> SdkPanel:
     about = About(
         title="Rows dropped",
         unit="short",
-        shows="Rows that were answered and not logged, because the spool or the disk was full.",
+        shows="Rows that could not be logged: the spool or the disk was full, or a row too old. They got answers or 503.",
         normal="none.",
         hint="HomeostatRowsDropped: free disk space. The gap stays visible in the sequence numbers.",
         empty="No row was dropped since the server started. That is fine.",

@@ -56,10 +56,11 @@ def make() -> dashboard.Dashboard:
                 "Missing rows",
                 6,
                 [
-                    (6, missing_rows.missing()),
-                    (6, missing_rows.dropped()),
-                    (6, missing_rows.dead_letters()),
-                    (6, missing_rows.skipped()),
+                    (5, missing_rows.missing()),
+                    (4, missing_rows.dropped()),
+                    (5, missing_rows.dead_letters()),
+                    (5, missing_rows.far_off()),
+                    (5, missing_rows.skipped()),
                 ],
             ),
             Row(

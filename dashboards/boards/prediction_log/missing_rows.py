@@ -1,4 +1,4 @@
-"""Rows that are missing, dropped, dead letters or skipped."""
+"""Rows that are missing, dropped, dead letters, skipped, or far from their stream."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def dropped() -> SdkPanel:
     about = About(
         title="Rows dropped by servers",
         unit="short",
-        shows="Rows that were answered and could not be written to the spool, since the spool was created.",
+        shows="Rows that could not be written to the spool since it was created. They were answered, or refused (503).",
         normal="none.",
         hint="HomeostatRowsDropped: free disk space or raise HOMEOSTAT_INFERENCE_SPOOL_BYTES.",
         empty="No row has been dropped. That is fine.",
@@ -51,13 +51,32 @@ def dead_letters() -> SdkPanel:
         unit="short",
         shows="Records that the sink could not read and rows that the shipper could not send, by reason.",
         normal="none.",
-        hint="HomeostatDeadLetters: the lake's table `dead_letters` has each record with its reason.",
+        hint="HomeostatDeadLetters: `homeostat log dead-letters list` shows them; `replay` sends them again.",
         empty=NONE_YET,
     )
     return time_series(
         about,
         Query(events("homeostat_sink_dead_letters_total", "reason", ""), "sink: {{reason}}"),
         Query(events("homeostat_shipper_dead_letter_rows_total", "reason", ""), "shipper: {{reason}}"),
+        bars=True,
+    )
+
+
+def far_off() -> SdkPanel:
+    """Rows with times far from their stream."""
+    about = About(
+        title="Rows with times far off",
+        unit="short",
+        shows="Rows whose time is further than event_time.bound from their stream. Those ahead move no watermark.",
+        normal="none.",
+        hint="HomeostatTimesFarOff: `homeostat log watermark MODEL` shows them.",
+        empty=NONE_YET,
+    )
+    return time_series(
+        about,
+        Query(
+            events("homeostat_sink_far_off_rows_total", "kind, model, side"), "{{kind}} {{model}} {{side}}"
+        ),
         bars=True,
     )
 

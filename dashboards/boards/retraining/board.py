@@ -1,10 +1,10 @@
-"""The retraining board: approvals, decisions, runs, gate, leader."""
+"""The retraining board: approvals, decisions, runs, gate, watched release, leader."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.boards.retraining import approvals, decisions, gate, leadership, runs
+from dashboards.boards.retraining import approvals, decisions, gate, leadership, runs, watch
 from dashboards.parts.layout import Row, board
 from dashboards.parts.scrape_status import scraped
 
@@ -48,7 +48,18 @@ def make() -> dashboard.Dashboard:
             Row(
                 "Gate and benefit",
                 7,
-                [(9, gate.gain()), (4, gate.margin()), (11, gate.baseline_and_served_loss())],
+                [
+                    (8, gate.gain()),
+                    (4, gate.margin()),
+                    (8, gate.baseline_and_served_loss()),
+                    (4, gate.first_version_evidence()),
+                ],
+            ),
+            Row("Watched release", 6, [(13, watch.losses()), (6, watch.evidence()), (5, watch.rows())]),
+            Row(
+                "Challenger before its promotion",
+                6,
+                [(14, watch.phase_evidence()), (10, watch.phase_running())],
             ),
             Row(
                 "Process",

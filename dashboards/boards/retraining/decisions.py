@@ -93,7 +93,7 @@ def by_action_and_reason() -> SdkPanel:
         title="Decisions, by reason",
         unit="none",
         shows=(
-            "What policy decided about each cause (a verdict, an alert, a person's request): retrain, suggest or "
+            "The policy's decision about each cause (a verdict, an alert, a person's request): retrain, suggest or "
             "wait, and why."
         ),
         normal="`wait: healthy` at each window; a `retrain` now and then.",

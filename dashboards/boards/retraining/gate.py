@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.parts.palette import BAD, GOOD
-from dashboards.parts.panel import About, SdkPanel, good_from, single_value, time_series
+from dashboards.parts.panel import About, SdkPanel, bad_from, good_from, single_value, time_series
 from dashboards.parts.query import MODEL, Query
 
 
@@ -71,6 +71,24 @@ def baseline_and_served_loss() -> SdkPanel:
         Query(f"max by (model) (homeostat_retraining_baseline_loss{{{MODEL}}})", "{{model}} first version"),
         Query(f"max by (model) (homeostat_retraining_served_loss{{{MODEL}}})", "{{model}} served"),
         minimum=None,
+    )
+
+
+def first_version_evidence() -> SdkPanel:
+    """Evidence that the served version is worse than the first one."""
+    about = About(
+        title="Evidence: worse than the first",
+        unit="percentunit",
+        shows="Evidence, added up over time, that the served version loses more than the first one on the same rows.",
+        normal="below 100 %.",
+        hint="at 100 % there is a decision with the source comparison; `homeostat rollback MODEL --to-generation 1`, or retrain.",
+        empty="The first version is served, or none of its successor's windows was judged yet. That is fine.",
+    )
+    return single_value(
+        about,
+        Query(f"max by (model) (homeostat_retraining_first_version_evidence_ratio{{{MODEL}}})", "{{model}}"),
+        steps=bad_from(1),
+        decimals=0,
     )
 
 
