@@ -26,18 +26,20 @@ REQUESTS ?= 200000
 IMAGES := prediction_log drift retraining mlflow console
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
-CODE   := shared services local_stack cli homeostat dashboards deploy examples loadtests tests docs
+CODE   := shared services local_stack backtest cli homeostat dashboards deploy examples loadtests tests docs
 
 # Tests wait as much as they compute: three workers keep two cores busy.
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# If tests of at most so many files fail, they run once more alone and are listed as flaky if they pass. 0: every failure counts.
+FLAKY_FILES ?= 2
 # Runs named commands side by side, kills what they leave behind and ends in one line.
 RUN = $(BIN)/python -m tests.parallel_commands $@
 QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
-.PHONY: help venv lock lint lint-only format packages export-libraries client-libraries check test demo up down status chaos fuzz bench-serving bench-log bench-drift gpu \
+.PHONY: help venv lock lint lint-only format packages export-libraries client-libraries check test demo up down status chaos fuzz bench-serving bench-log bench-drift bench-rollout gpu \
 	containers audit clean
 
 help:  ## show this list
@@ -123,7 +125,7 @@ check: venv  ## lint, types and the quick tests: unit, conformance, repository r
 	@$(RUN) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 
 test: venv packages export-libraries client-libraries  ## lint and every test except chaos and GPU
-	@$(RUN) $(LINT) tests="$(PYTEST) $(PARALLEL) tests"
+	@$(RUN) $(LINT) tests="$(BIN)/python -m tests.flaky $(FLAKY_FILES) -q $(PARALLEL) tests"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1: a tenth of it)
 	$(BIN)/homeostat demo --part $(PART)
@@ -146,11 +148,15 @@ fuzz: venv  ## REQUESTS=200000 hostile requests to every service from SEED=1; an
 bench-serving: venv  ## CPU per request compared with other servers, as ratios; fails if a goal is missed
 	$(BIN)/python -m loadtests.bench_serving
 
-bench-log: venv  ## cost of a spool append, throughput of shipper and sink; fails if a limit is broken
+bench-log: venv  ## spool append, throughput of shipper and sink, readers of an old log; fails if a limit is broken (ROWS=100000,… COMMITS=10000,…)
 	$(BIN)/python -m loadtests.bench_log
+	$(BIN)/python -m loadtests.log_age $(if $(ROWS),--rows $(ROWS)) $(if $(COMMITS),--commits $(COMMITS))
 
 bench-drift: venv  ## stream detectors: false alarms, delays, faults, cost; fails while a bar is missed (SHORT=1: a tenth of it)
 	$(BIN)/python -m loadtests.bench_drift $(if $(SHORT),--short)
+
+bench-rollout: venv  ## watched releases, simulated: equal versions stay, bad challengers are taken back; fails if a bar is missed (SHORT=1)
+	$(BIN)/python -m loadtests.bench_rollout $(if $(SHORT),--short)
 
 gpu: venv  ## tests and measurements on a CUDA device; fails while a bar is missed, or if there is no device
 	@$(RUN) tests="$(PYTEST) -m gpu tests/gpu"

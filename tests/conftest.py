@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,14 @@ def restored_umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def restored_uvicorn() -> Iterator[None]:
+    """The entry point of inference replaces uvicorn's server, which other tests start with applications of their own."""
+    yield
+    if (uvicorn := sys.modules.get("uvicorn")) is not None:
+        uvicorn.Server = uvicorn.server.Server  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,9 @@ from local_stack.observability.processes import (
     alertmanager_command,
     prometheus_command,
 )
+from local_stack.observability.web_config import web_config
 from local_stack.ports import free_port
+from shared.observability.monitoring_login import USER, MonitoringLogin
 from tests import local_http
 from tests.waiting import bound, time_factor
 
@@ -38,6 +40,7 @@ PROGRAMS = {
     "promtool": ("promtool",),
     "amtool": ("amtool",),
 }
+LOGIN = MonitoringLogin(USER, "some-password")
 SHIPPED_RULES = sorted(Path(RULES).parent.glob("*.yml"))
 
 
@@ -71,6 +74,7 @@ class Program:
     def __init__(self, name: str, command: Sequence[str], port: int, log: Path) -> None:
         self.name = name
         self.url = f"http://{HOST}:{port}"
+        self.headers = {"Authorization": LOGIN.authorization}
         self.port = port
         self.log = log
         self._command = list(command)
@@ -104,7 +108,12 @@ class Program:
 
     def get(self, path: str, **params: str) -> httpx.Response:
         """The answer to a GET; no proxy of the environment stands between."""
-        return local_http.get(self.url + path, params=params, timeout=bound(10))
+        return local_http.get(self.url + path, params=params, timeout=bound(10), headers=self.headers)
+
+    def post(self, path: str, body: Any) -> None:
+        """Post a body, which must be accepted."""
+        answer = local_http.post(self.url + path, json=body, timeout=bound(10), headers=self.headers)
+        answer.raise_for_status()
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -204,6 +213,14 @@ def some_key(folder: Path) -> Path:
     return path
 
 
+def login_files(folder: Path) -> tuple[Path, Path]:
+    """The file of the password of `LOGIN`, and the web configuration that requires it."""
+    password, web = folder / "password", folder / "web.yml"
+    password.write_text(LOGIN.password)
+    web.write_text(web_config(LOGIN, {}))
+    return password, web
+
+
 @contextmanager
 def running_prometheus(
     folder: Path,
@@ -221,12 +238,18 @@ def running_prometheus(
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = folder / "prometheus.yml"
+    password, web = login_files(folder)
     config.write_text(
         prometheus_config(
-            targets, alertmanagers, key_file=key_file or some_key(folder), interval=interval, rules=rules
+            targets,
+            alertmanagers,
+            key_file=key_file or some_key(folder),
+            password_file=password,
+            interval=interval,
+            rules=rules,
         )
     )
-    command = prometheus_command(program(PROMETHEUS), config, folder / "data", HOST, port)
+    command = prometheus_command(program(PROMETHEUS), config, folder / "data", HOST, port, web)
     with RunningPrometheus(PROMETHEUS, command, port, folder / "prometheus.log") as running:
         yield running
 
@@ -247,6 +270,7 @@ def running_alertmanager(
     change(settings)
     config = folder / "alertmanager.yml"
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
-    command = alertmanager_command(program(ALERTMANAGER), config, folder / "data", HOST, port)
+    _, web = login_files(folder)
+    command = alertmanager_command(program(ALERTMANAGER), config, folder / "data", HOST, port, web)
     with RunningAlertmanager(ALERTMANAGER, command, port, folder / "alertmanager.log") as running:
         yield running

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The programs that tests run for real beside the product, from Debian's packages: a Prometheus, an Alertmanager, a PostgreSQL and a
-# browser. Installs what is missing where it may; elsewhere it says what is missing and how to get it, and the tests that need it
-# skip with the same words (under CI=true this fails instead: there nothing may be skipped).
+# The programs that tests run for real beside the product, from Debian's packages: a Prometheus, an Alertmanager, a PostgreSQL, an
+# nginx and a browser. Installs what is missing where it may; elsewhere it says what is missing and how to get it, and the tests that
+# need it skip with the same words (under CI=true this fails instead: there nothing may be skipped).
 set -euo pipefail
 
 missing=()
@@ -12,6 +12,7 @@ needs prometheus /usr/bin/promtool
 needs prometheus-alertmanager /usr/bin/prometheus-alertmanager
 needs postgresql '/usr/lib/postgresql/*/bin/initdb'
 needs chromium /usr/bin/chromium
+needs nginx-light /usr/sbin/nginx
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 install="apt-get install -y --no-install-recommends ${missing[*]}"

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ import psutil
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 END_S = 10.0
 
 
@@ -103,35 +105,47 @@ def wait(jobs: Sequence[Job]) -> None:
         time.sleep(0.1)
 
 
-class Interrupted(Exception):
-    """A signal asks the run to end."""
+class Interrupted(SystemExit):
+    """A signal asks the run to end. asyncio lets a SystemExit through, wherever it is raised."""
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(number)
+    raise Interrupted(128 + number)
+
+
+@contextmanager
+def descendants_ended() -> Iterator[list[int]]:
+    """Nothing that is started in the block outlives it, also on the signals, which raise Interrupted in it.
+
+    Afterwards the list holds one number: how many processes were left at the end of the block.
+    """
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
+    left: list[int] = []
+    try:
+        yield left
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        left.append(end_descendants(END_S))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the commands of the command line; 0 only if each of them ended with 0."""
     title, *commands = arguments
-    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     began = time.monotonic()
     jobs = []
     code = 0
-    try:
-        for index, (name, _, command) in enumerate(one.partition("=") for one in commands):
-            last = index == len(commands) - 1
-            output = None if last else tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job
-            jobs.append(start(name, command, output))
-        wait(jobs)
-    except Interrupted as signalled:
-        code = 128 + int(signalled.args[0])
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        left = end_descendants(END_S)
+    with descendants_ended() as left:
+        try:
+            for index, (name, _, command) in enumerate(one.partition("=") for one in commands):
+                last = index == len(commands) - 1
+                output = None if last else tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job
+                jobs.append(start(name, command, output))
+            wait(jobs)
+        except Interrupted as signalled:
+            code = int(str(signalled.code))
     results = ", ".join(
         f"{job.name} {'not finished' if job.code is None else 'passed' if job.code == 0 else f'failed ({job.code})'}"
         f"{f' in {job.seconds:.0f} s' if job.code is not None else ''}"
@@ -140,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
     code = code or int(any(job.code != 0 for job in jobs))
     print(
         f"make {title}: {'failed' if code else 'passed'} in {time.monotonic() - began:.0f} s: {results}; "
-        f"{left} processes were left running and ended",
+        f"{left[0]} processes were left running and ended",
         flush=True,
     )
     return code

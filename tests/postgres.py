@@ -10,11 +10,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 
@@ -104,11 +105,27 @@ class Postgres:
             connection.execute("ALTER SYSTEM SET ssl = on")
             connection.execute("SELECT pg_reload_conf()")
 
-    def new_database(self) -> str:
-        """The URL of an empty database."""
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop all its processes: connections stay open, and nothing is answered."""
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        stopped = [server, *server.children(recursive=True)]
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def new_database(self, template: str = "template1") -> str:
+        """The URL of an empty database, or of a copy of `template`, which nobody may be connected to."""
         name = f"test_{uuid4().hex[:12]}"
         with self._connect() as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return f"postgresql://{USER}@{HOST}:{self.port}/{name}"
 
     def cut_off(self, database: str) -> int:

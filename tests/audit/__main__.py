@@ -1,7 +1,7 @@
 """`make audit`: locks, vulnerabilities, bills of materials, secrets and the Dockerfile, in one line.
 
 Exit status 0: everything was checked and nothing found. 1: something was found, or a check does not work. 3: everything else was
-checked, but no source of advisories can be reached; with `--offline` that is accepted.
+checked, but no source of advisories can be reached, or its copy is older than 30 days; with `--offline` that is accepted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from tests.audit.dockerfile_lint import problems_of
 from tests.audit.vulnerabilities import SOURCES, Verdict, audit_locks
 
 FOUND, NOT_CHECKED = 1, 3
+REMEDY = (
+    "hint: run it where the public package index or OSV can be reached, or name a fresh copy of "
+    "https://github.com/pypa/advisory-database in AUDIT_ADVISORIES; AUDIT_OFFLINE=1 accepts that vulnerabilities are not checked"
+)
 _TESTS = (
     "tests/repo/test_locks.py",
     "tests/repo/test_tracked_files.py",
@@ -53,7 +57,12 @@ def status_of(verdict: Verdict, *, others_passed: bool, offline: bool) -> int:
     """The exit status."""
     if not others_passed or verdict.vulnerable or verdict.is_silent or (verdict.source and verdict.problem):
         return FOUND
-    return 0 if verdict.source or offline else NOT_CHECKED
+    return 0 if (verdict.source and not verdict.is_old) or offline else NOT_CHECKED
+
+
+def hint_of(status: int) -> str:
+    """What to do about an exit status; empty where there is nothing to do, or the findings say it."""
+    return REMEDY if status == NOT_CHECKED else ""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,13 +87,15 @@ def main(arguments: Sequence[str]) -> int:
     print(*verdict.vulnerable, *problems, sep="\n", end="\n" if verdict.vulnerable or problems else "")
     tests_passed, counted = repository_tests()
     status = status_of(verdict, others_passed=tests_passed and not problems, offline=options.offline)
-    result = {0: "passed", FOUND: "failed", NOT_CHECKED: "not complete, AUDIT_OFFLINE=1 accepts that"}[status]
+    result = {0: "passed", FOUND: "failed", NOT_CHECKED: "not complete"}[status]
     print(
         f"make audit: {result} in {time.monotonic() - begun:.0f} s: {len(locks)} locks; {vulnerabilities_text(verdict)}; "
         f"{len(IMAGES)} bills of materials with {packages} packages in {FOLDER.relative_to(ROOT)}; "
         f"{len(problems)} problems in the Dockerfile; repository tests (hashes, secrets, pickle): {counted}",
         flush=True,
     )
+    if hint := hint_of(status):
+        print(hint, flush=True)
     return status
 
 

@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from tests.audit.vulnerabilities import Source
 
+OLD_AFTER = timedelta(days=30)
 Advisories = dict[str, list[dict[str, Any]]]
 
 
@@ -53,10 +55,24 @@ def matching(advisories: Advisories, name: str, version: str) -> list[dict[str, 
     ]
 
 
+def newest_of(advisories: Advisories) -> datetime:
+    """When the newest advisory was changed; the database gets several a week. Without any, the year 1."""
+    found = [datetime.min.replace(tzinfo=UTC)]
+    for about in advisories.values():
+        for one in about:
+            changed = one.get("modified")
+            if isinstance(changed, str):
+                changed = datetime.fromisoformat(changed)
+            if isinstance(changed, datetime):
+                found.append(changed if changed.tzinfo else changed.replace(tzinfo=UTC))
+    return max(found)
+
+
 @contextmanager
 def serving(folder: Path) -> Iterator[Source]:
     """The folder as a source for pip-audit, on a port of this machine until the end of the block."""
     advisories = read_advisories(folder)
+    newest = newest_of(advisories)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -76,7 +92,11 @@ def serving(folder: Path) -> Iterator[Source]:
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}/v1/query"
     try:
-        yield Source(f"advisories of {folder.name}", ("--vulnerability-service", "osv", "--osv-url", url))
+        yield Source(
+            f"advisories of {folder.name}, the newest of {newest:%Y-%m-%d}",
+            ("--vulnerability-service", "osv", "--osv-url", url),
+            is_old=datetime.now(UTC) - newest > OLD_AFTER,
+        )
     finally:
         server.shutdown()
         server.server_close()

@@ -1,4 +1,7 @@
-"""Each part of a running stack is killed once: how long until it is ready again, and how much CPU time its start takes."""
+"""Each part of a running stack is killed once: how long until it is ready again, and how much CPU time its start takes.
+
+Before that, every listener of the stack is asked without credentials.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ import pytest
 from local_stack.state import read_state
 from local_stack.supervisor.readiness import is_ready
 from shared.contracts.stack_state import ProcessState, StackState
+from tests import local_http
 from tests.observability import program
 from tests.waiting import bound, eventually
 
@@ -51,11 +55,26 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     command = [sys.executable, "-m", "cli"]
     up = ["up", "--detach", "--free-ports", "--observability", f"--home={home}", f"--wait={bound(180):.0f}"]
     try:
-        subprocess.run([*command, *up], cwd=ROOT, check=True, timeout=bound(240))
+        # As a machine with several users should have it.
+        keyed = {**os.environ, "HOMEOSTAT_ANONYMOUS_ACCESS": "false"}
+        subprocess.run([*command, *up], cwd=ROOT, check=True, timeout=bound(240), env=keyed)
         eventually(lambda: all(is_up(home, part) for part in PARTS), "every part is ready", within_s=60)
         yield home
     finally:
         subprocess.run([*command, "down", f"--home={home}"], cwd=ROOT, check=False, timeout=bound(240))
+
+
+def test_every_listener_refuses_an_anonymous_request(home: Path) -> None:
+    """The broker apart, whose records are authenticated one by one."""
+    asked = ("/status", "/metrics", "/docs.json", "/api/v1/query?query=up", "/api/v2/status", "/nothing")
+    served = [process for process in stack(home).processes if process.ready_url]
+    assert {process.name for process in served} == {*PARTS} - {"kafka"}
+    answered = {
+        (process.name, path): local_http.get(f"http://127.0.0.1:{process.port}{path}").status_code
+        for process in served
+        for path in asked
+    }
+    assert {one: status for one, status in answered.items() if status != 401} == {}
 
 
 def test_part_that_is_killed_is_ready_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,9 +100,7 @@ def is_up(home: Path, part: str, since: ProcessState | None = None) -> bool:
     """Whether a part is ready, and another process than `since`."""
     state = read_state(home)
     found = [one for one in state.processes if one.name == part] if state is not None else []
-    return bool(
-        found and (since is None or found[0].pid != since.pid) and is_ready(found[0], stack(home).kafka)
-    )
+    return bool(found and (since is None or found[0].pid != since.pid) and is_ready(found[0], stack(home)))
 
 
 def stack(home: Path) -> StackState:

@@ -24,7 +24,16 @@ MODEL = "parcels"
 BEGINS = datetime(2026, 2, 1, tzinfo=UTC)
 SOUND_DAYS = 2  # of the world as the model learned it; from then on what was late is on time
 MAX_DAYS = 20
-WORKING = {"queued", "snapshotting", "training", "packaging", "evaluating", "promoting"}
+WORKING = {
+    "queued",
+    "snapshotting",
+    "training",
+    "packaging",
+    "evaluating",
+    "shadowing",
+    "canarying",
+    "promoting",
+}
 ROWS = 12000  # of thirty days
 # The project as `homeostat init` writes it, hurried up: truths within the hour, windows and holdouts of a day, nobody is asked.
 CHANGES = {
@@ -34,6 +43,7 @@ CHANGES = {
     "minimum_rows: 1000": "minimum_rows: 500",
     "window: {use: last, span: 60d}": "window: {use: last, span: 3d}",
     "gate: {holdout: 3d": "gate: {holdout: 1d",
+    "metrics: [auc, calibration_error]": "slices: [{feature: service}]\nmetrics: [auc, calibration_error]",
 }
 
 

@@ -1,5 +1,8 @@
 """README, quickstart and "bring your own model", read from top to bottom: every command works where it stands.
 
+They are read one after the other on one stack, on which versions are then taken back and the supervisor is killed. Its end is
+the README's. docs/encryption.md has a stack of its own.
+
 docs/fault-injection.md has a test of its own, so has the notebook; docs/containers.md needs an engine that is not here, and
 tests/containers runs what its images hold. What else is not typed is named in LEFT_OUT, with the reason.
 """
@@ -9,16 +12,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from local_stack.observability.processes import NAMES
-from tests.e2e.walking import Walker, program, statements
+from local_stack.state import read_state
+from local_stack.supervisor.lock import supervisor_pid
+from shared.contracts.stack_state import StackState
+from tests import local_http
+from tests.e2e.short_loop import until
+from tests.e2e.walking import Walker, program, recipe, statements
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, grafana
+from tests.waiting import bound
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+END = "homeostat down"
 YEAR = (
     "test_flights_loop.py replays a tenth of the year; here a hundredth shows that the commands fit together"
 )
@@ -34,9 +48,10 @@ LEFT_OUT = {
     },
     "docs/quickstart.md": {
         "make demo PART=0.1": YEAR,
+        "make up": "the stack of the README still runs; what the target does is compared below",
         "homeostat approve RUN             # approve a run": "no run waits on a stack that has just begun",
         "homeostat rollback parcels        # serve the previous version again": (
-            "there is one version; test_first_hour.py has two"
+            "there is one version; the test after it has two"
         ),
     },
     "docs/bring-your-own-model.md": {},
@@ -45,21 +60,20 @@ LEFT_OUT = {
 INSTEAD = {"--part 0.1": "--part 0.01"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def boards() -> Iterator[FakeGrafana]:
     with grafana() as running:
         yield running
 
 
-@pytest.fixture
-def walker(tmp_path: Path, boards: FakeGrafana) -> Iterator[Walker]:
+@contextmanager
+def walking(folder: Path, boards: FakeGrafana) -> Iterator[Walker]:
+    """Somebody in a clone, whose stacks are ended also where a command fails."""
     missing = [name for name, programs in NAMES.items() if not any(map(shutil.which, programs))]
     if missing:
         said = f"{', '.join(missing)} is not installed; `make packages` does it"
         pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
-    someone = Walker(
-        tmp_path / "clone", elsewhere={3000: boards.port}, more={"HOMEOSTAT_GRAFANA_TOKEN": TOKEN}
-    )
+    someone = Walker(folder, elsewhere={3000: boards.port}, more={"HOMEOSTAT_GRAFANA_TOKEN": TOKEN})
     try:
         yield someone
     finally:
@@ -67,20 +81,155 @@ def walker(tmp_path: Path, boards: FakeGrafana) -> Iterator[Walker]:
             someone.type(f".venv/bin/homeostat down{home}")
 
 
-def walk(walker: Walker, page: str) -> None:
+@pytest.fixture(scope="module")
+def walker(tmp_path_factory: pytest.TempPathFactory, boards: FakeGrafana) -> Iterator[Walker]:
+    """Who reads README, quickstart and "bring your own model"."""
+    with walking(tmp_path_factory.mktemp("pages") / "clone", boards) as someone:
+        yield someone
+
+
+def to_type(page: str) -> list[str]:
+    """The commands of a page without those that are left out."""
     left_out = LEFT_OUT[page]
     found = statements(page)
     assert set(left_out) <= set(found), "what is left out stands no longer on the page"
-    for statement in found:
-        if statement not in left_out:
-            for shown, typed in INSTEAD.items():
-                statement = statement.replace(shown, typed)
-            walker.type(statement)
+    typed = [statement for statement in found if statement not in left_out]
+    for shown, instead in INSTEAD.items():
+        typed = [statement.replace(shown, instead) for statement in typed]
+    return typed
 
 
-def test_the_encrypted_stack_works_as_without(walker: Walker) -> None:
+def state_of(walker: Walker) -> StackState:
+    found = read_state(walker.folder / ".homeostat")
+    assert found is not None
+    return found
+
+
+def test_the_readme_read_in_order_works(walker: Walker, boards: FakeGrafana) -> None:
+    *before, last = to_type("README.md")
+    assert last == END, "the last test types it"
+    for statement in before:
+        walker.type(statement)
+    # The stack that watches is really there, and the boards arrived.
+    assert {process.name for process in state_of(walker).processes} >= {"kafka", *NAMES}
+    assert boards.boards
+    assert not boards.violations
+    assert [one for one in walker.typed if one.startswith("homeostat why")]
+
+
+def test_the_quickstart_and_then_a_model_of_ones_own(walker: Walker) -> None:
+    assert recipe("up") == ".venv/bin/homeostat up --detach", (
+        "as the README starts it, and without what watches"
+    )
+    for statement in to_type("docs/quickstart.md"):
+        walker.type(statement)
+    assert json.loads(walker.type("homeostat releases parcels --json"))["releases"]
+    page = "docs/bring-your-own-model.md"
+    (walker.folder / "fit.py").write_text(program(page, "# fit.py"), encoding="utf-8")
+    # What "trained elsewhere" stands for: a folder with a model, its metrics and its rows.
+    *before, last = to_type(page)
+    assert last == "homeostat deploy fraud --artifact trained-elsewhere"
+    for statement in before:
+        walker.type(statement)
+    elsewhere = walker.folder / "trained-elsewhere"
+    elsewhere.mkdir()
+    [version] = (walker.folder / ".homeostat" / "models").glob("fraud/**/model.onnx")
+    for name in ("model.onnx", "reference.parquet"):
+        shutil.copy(version.parent / name, elsewhere / name)
+    (elsewhere / "metrics.json").write_text('{"log_loss": 0.41}')
+    walker.type(last)
+    releases = json.loads(walker.type("homeostat releases fraud --json"))["releases"]
+    assert [one["generation"] for one in releases] == [2, 1]
+    # The model from its pickle is the version that fit.py exported, so one release is enough.
+    releases = json.loads(walker.type("homeostat releases late --json"))["releases"]
+    assert [one["generation"] for one in releases] == [1]
+
+
+def test_versions_are_taken_back_and_a_killed_supervisor_is_replaced(walker: Walker) -> None:
+    def said(command: str, code: int = 0) -> Any:
+        return json.loads(walker.type(f"homeostat {command} --json", code=code))
+
+    home = walker.folder / ".homeostat"
+    row = {"service": "economy", "distance_km": 820, "weight_kg": None, "parcels_today": 431}
+
+    def ask(path: str, body: object) -> Any:
+        url = f"http://127.0.0.1:{state_of(walker).ports['inference']}{path}"
+        answer = local_http.post(url, json=body, timeout=bound(10))
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    def served() -> int:
+        """The generation that answers; 0 while the model is not loaded."""
+        url = f"http://127.0.0.1:{state_of(walker).ports['inference']}/predict"
+        answer = local_http.post(url, json={"model": "parcels", "rows": [row]}, timeout=bound(10))
+        assert answer.status_code in (200, 503), answer.text
+        return int(answer.json().get("generation", 0))
+
+    assert state_of(walker).processes[0].name == "kafka"
+    assert said("status")["ready"]
+    report = said("doctor")
+    assert report["ok"], report
+    checked = {finding["checked"] for finding in report["findings"]}
+    assert {"broker", "topics", "inference", "drift", "retraining"} <= checked
+    assert "already" in said("up --detach", code=3)["error"]
+
+    # Why.
+    body = json.dumps({"model": "parcels", "rows": [row]})
+    curl = "curl -s localhost:8000/predict -H 'Content-Type: application/json' -d"
+    answer = json.loads(walker.type(f"{curl} '{body}'"))
+    first = answer["version"]
+    assert answer["generation"] == 1
+    prediction = answer["predictions"][0]["prediction_id"]
+    assert ask("/outcomes", {"prediction_id": prediction, "value": 1}) == {"accepted": 1}
+    chain = said(f"why {prediction}")
+    assert chain["version"]["version"] == first
+    assert chain["version"]["origin"]["kind"] == "deployment"
+    assert said(f"why {first[:12]}")["version"]["model"] == "parcels"
+    assert said(f"why {'f' * 12}", code=3)["exit_code"] == 3
+
+    # Another version, and back.
+    path = walker.folder / "my-model" / "train.py"
+    path.write_text(path.read_text().replace("RIDGE = 1e-3", "RIDGE = 1e-2"))
+    second = said("deploy my-model --train my-model/train.parquet --holdout my-model/holdout.parquet")
+    assert (second["model"], second["generation"], second["served"]) == ("parcels", 2, True)
+    assert second["warnings"] == []
+    assert second["version"] != first
+    assert said("rollback parcels --reason 'the old one was better'")["generation"] == 3
+    log = said("releases parcels")["releases"]
+    assert [(release["generation"], release["version"]) for release in log] == [
+        (3, first),
+        (2, second["version"]),
+        (1, first),
+    ]
+    until(lambda: served() == 3, 20, "the old version is served again")
+
+    # The supervisor is killed: serving goes on, and a new start ends what was left and serves the same.
+    killed = state_of(walker)
+    os.kill(killed.pid, signal.SIGKILL)
+    until(lambda: supervisor_pid(home) is None, 10, "the supervisor is gone")
+    assert served() == 3
+    assert not said("status", code=1)["supervised"]
+    said("up --detach --free-ports")
+    assert not any(psutil.pid_exists(process.pid) for process in killed.processes)
+    until(lambda: served() == 3, 20, "it is served again")
+
+    # The end, as in the README.
+    running = state_of(walker)
+    walker.type(END)
+    assert not any(psutil.pid_exists(process.pid) for process in running.processes)
+    assert not (home / "run" / "supervisor.json").exists()
+    assert said("down") == {"ended": []}
+
+
+def test_the_encrypted_stack_works_as_without(tmp_path: Path, boards: FakeGrafana) -> None:
+    with walking(tmp_path / "clone", boards) as walker:
+        read_about_encryption(walker)
+
+
+def read_about_encryption(walker: Walker) -> None:
     page = "docs/encryption.md"
-    walk(walker, page)
+    for statement in to_type(page):
+        walker.type(statement)
     state = json.loads((walker.folder / ".homeostat" / "run" / "supervisor.json").read_bytes())
     ours = {name: url for name, url in state["urls"].items() if name not in NAMES}
     assert len(ours) == 6
@@ -98,36 +247,3 @@ def test_the_encrypted_stack_works_as_without(walker: Walker) -> None:
     shown = walker.type(f"curl --silent --cacert .homeostat/tls/ca.pem {console}/")
     assert "parcels" in shown
     assert "certificate" not in shown
-
-
-def test_the_readme_read_in_order_works(walker: Walker, boards: FakeGrafana) -> None:
-    walk(walker, "README.md")
-    # The stack that watches was really there, and the boards arrived; the end leaves nothing running.
-    assert boards.boards
-    assert not boards.violations
-    assert not (walker.folder / ".homeostat" / "run" / "supervisor.json").exists()
-    assert [one for one in walker.typed if one.startswith("homeostat why")]
-
-
-def test_the_quickstart_and_then_a_model_of_ones_own(walker: Walker) -> None:
-    walk(walker, "docs/quickstart.md")
-    assert json.loads(walker.type("homeostat releases parcels --json"))["releases"]
-    page = "docs/bring-your-own-model.md"
-    (walker.folder / "fit.py").write_text(program(page, "# fit.py"), encoding="utf-8")
-    # What "trained elsewhere" stands for: a folder with a model, its metrics and its rows.
-    *before, last = statements(page)
-    assert last == "homeostat deploy fraud --artifact trained-elsewhere"
-    for statement in before:
-        walker.type(statement)
-    elsewhere = walker.folder / "trained-elsewhere"
-    elsewhere.mkdir()
-    [version] = (walker.folder / ".homeostat" / "models").glob("fraud/**/model.onnx")
-    for name in ("model.onnx", "reference.parquet"):
-        shutil.copy(version.parent / name, elsewhere / name)
-    (elsewhere / "metrics.json").write_text('{"log_loss": 0.41}')
-    walker.type(last)
-    releases = json.loads(walker.type("homeostat releases fraud --json"))["releases"]
-    assert [one["generation"] for one in releases] == [2, 1]
-    # The model from its pickle is the version that fit.py exported, so one release is enough.
-    releases = json.loads(walker.type("homeostat releases late --json"))["releases"]
-    assert [one["generation"] for one in releases] == [1]

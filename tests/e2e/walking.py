@@ -82,8 +82,8 @@ class Walker:
             "PYTHONPATH": str(ROOT),
         }
 
-    def type(self, statement: str, *, within_s: float = 150.0) -> str:
-        """Type one command and return what it said; it must end with 0. An answer that is not logged yet is asked for again."""
+    def type(self, statement: str, *, code: int = 0, within_s: float = 150.0) -> str:
+        """Type a command and return what it said; it must end with `code`. An answer not logged yet is asked for again."""
         said = statement
         if statement.startswith("make "):
             said = recipe(statement.split()[1])
@@ -94,10 +94,12 @@ class Walker:
         ends = time.monotonic() + ARRIVAL_S * time_factor()
         while True:
             done = self._run(said, within_s)
-            if done.returncode == 0 or "homeostat why" not in said or time.monotonic() > ends:
+            if done.returncode == code or "homeostat why" not in said or time.monotonic() > ends:
                 break
             time.sleep(0.5)
-        assert done.returncode == 0, f"`{said}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, (
+            f"`{said}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
         if statement == ACTIVATE or statement.startswith("set -a;"):
             self._before.append(said)
         if "/predict" in said and (found := IDENTITY.search(done.stdout)):

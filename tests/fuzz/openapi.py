@@ -11,7 +11,10 @@ from pathlib import Path
 from tests.fuzz.campaign import Service
 from tests.fuzz.wire import Credential
 
-DOCUMENTS = {"inference": "/docs.json", "inference-bentoml": "/docs.json", "retraining": "/openapi.json"}
+DOCUMENTS = {
+    **dict.fromkeys(("inference", "inference-bentoml"), "/docs.json"),
+    **dict.fromkeys(("retraining", "drift", "console"), "/openapi.json"),
+}
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

@@ -140,6 +140,7 @@ def drift_routes(verdict_id: str) -> tuple[Route, ...]:
             Route("GET", "/verdicts/{}", None, (verdict_id,)),
             Route("GET", "/reports/{}", None, (verdict_id,)),
             Route("GET", "/reports/{}/report.json", None, (verdict_id,)),
+            Route("GET", "/models/{}/data-summary", None, ("toy",)),
         ],
     )
 
@@ -164,6 +165,7 @@ def retraining_routes(model: str, version: str, project: str, run_id: str, cause
     }
     deployment = {"version": version, "project_directory": project, "actor": "ann"}
     actor = {"actor": "ann"}
+    policy = {"retraining": {"cooldown": "1d", "triggers": [{"when": "floor"}]}, "costs": {"training": 1}}
     back = {**actor, "reason": "bad", "to_generation": 1, "expected_generation": 1}
     seen = {"actor": "ann", "note": "sensor replaced", "and_older": True, "issue": None, "expected_older": 0}
     return complete(
@@ -174,11 +176,17 @@ def retraining_routes(model: str, version: str, project: str, run_id: str, cause
             Route("POST", "/models/{}/deployments", deployment, (model,)),
             Route("POST", "/models/{}/rollback", back, (model,)),
             Route("GET", "/models/{}/releases", None, (model,)),
+            Route("GET", "/models/{}/why-not", None, (model,)),
+            Route("POST", "/models/{}/what-if", policy, (model,)),
             Route("POST", "/runs/{}/approve", actor, (run_id,)),
             Route("POST", "/runs/{}/reject", actor, (run_id,)),
             Route("POST", "/causes/{}/acknowledge", seen, (cause,)),
             Route("GET", "/runs", query={"model": model, "state": "failed", "limit": "5"}),
+            Route("GET", "/runs/{}/gate", None, (run_id,)),
+            Route("GET", "/runs/{}/gate.json", None, (run_id,)),
+            Route("GET", "/runs/{}/steps", None, (run_id,), query={"log_lines": "5"}),
             Route("GET", "/decisions", query={"model": model, "limit": "5"}),
+            Route("GET", "/decisions/open"),
             Route("GET", "/runs/{}", None, (run_id,)),
             Route("GET", "/predictions/{}/why", None, ("p7-000001",)),
             Route("GET", "/versions/{}/why", None, (version,)),
@@ -200,6 +208,8 @@ def console_routes(model: str, run_id: str, cause: str, verdict_id: str) -> tupl
         [
             Route("GET", "/reports/{}", None, (verdict_id,)),
             Route("GET", "/reports/{}/content", None, (verdict_id,)),
+            Route("GET", "/models/{}/data", None, (model,)),
+            Route("GET", "/runs/{}/gate", None, (run_id,)),
             Route("GET", "/login", query={"code": "abc"}),
             Route("POST", "/login", content=b"key=hs_0&code=", content_type=form),
             Route("GET", "/login/callback", query={"state": "a", "code": "b", "error": "c"}),

@@ -18,9 +18,9 @@ from services.console.http.action_client import ActionClient
 from services.console.http.app import make_app as make_console_app
 from services.console.http.routes import Dependencies as ConsoleDependencies
 from services.console.metrics import ConsoleMetrics
-from services.drift.evaluation.evidently_adapter import Sample
+from services.drift.evaluation.evidently_adapter import Drawn, Heading, Sample
 from services.drift.http.app import make_app
-from services.drift.http.reports import Reports
+from services.drift.http.data_summaries import DataSummaries
 from services.drift.http.routes import Dependencies
 from services.prediction_log.metrics import ShipperMetrics
 from services.retraining.bootstrap import build
@@ -64,18 +64,13 @@ def drift(folder: Path) -> Target:
     verdict_id = installation.settle()[0].verdict_id
     ready = Event()
     ready.set()
-    reports = Reports(
-        folder / "reports",
-        installation.verdicts,
-        installation.references,
-        installation.lake_reader,
-        _Drawer(),
-    )
+    reports = installation.reports(_Drawer())
     app = make_app(
         Dependencies(
             installation.monitor,
             installation.verdicts,
             reports,
+            DataSummaries(lambda model: {"problem": f"no rows of {model}"}, lambda: minutes(100_000)),
             installation.metrics.registry,
             ready,
             minutes(0),
@@ -90,8 +85,11 @@ def drift(folder: Path) -> Target:
 class _Drawer:
     """Draws nothing: what a report shows is not the client's choice."""
 
-    def draw(self, title: str, explanation: str, samples: list[Sample]) -> tuple[str, str]:
-        return f"<html>{title}</html>", "{}"
+    def prepare(self, seconds: float) -> None:
+        pass
+
+    def draw(self, heading: Heading, samples: list[Sample]) -> Drawn:
+        return Drawn(f"<html>{heading.title}</html>", "{}", "{}")
 
 
 def retraining(folder: Path) -> Target:
@@ -122,6 +120,7 @@ def console(folder: Path) -> Target:
             ActionClient(client, lambda: where.retraining),
             client,
             lambda: where.drift,
+            lambda: where.retraining,
             metrics,
             console_logins(Everyone()),
         ),

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +28,22 @@ PAGE = "docs/bring-your-own-model.md"
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """The folder `my-model` of the quickstart, with its data."""
-    folder = tmp_path / "my-model"
-    folder.mkdir()
-    shutil.copy(ROOT / "cli" / "templates" / "make_data.py", folder)
-    run(folder, "make_data.py")
-    return folder
+@dataclass(frozen=True)
+class Fitted:
+    """A folder in which `fit.py` ran, with the folder `my-model` of the quickstart in it, and what it said."""
+
+    folder: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    folder = tmp_path_factory.mktemp("fitted")
+    data = folder / "my-model"
+    data.mkdir()
+    shutil.copy(ROOT / "cli" / "templates" / "make_data.py", data)
+    run(data, "make_data.py")
+    return Fitted(folder, run(folder, "-W", "error::UserWarning", "-c", program(PAGE, "# fit.py")))
 
 
 def run(folder: Path, *arguments: str, **more: str) -> str:
@@ -50,10 +59,10 @@ def run(folder: Path, *arguments: str, **more: str) -> str:
     return done.stdout
 
 
-def test_fitted_pipeline_becomes_a_project(data: Path, tmp_path: Path) -> None:
-    said = run(tmp_path, "-W", "error::UserWarning", "-c", program(PAGE, "# fit.py"))
-    assert said.count("all scores equal") == 5
-    loop = read_loop_spec(tmp_path / "late")
+def test_fitted_pipeline_becomes_a_project(fitted: Fitted) -> None:
+    assert fitted.said.count("all scores equal") == 5
+    project = fitted.folder / "late"
+    loop = read_loop_spec(project)
     assert [(feature.name, feature.type) for feature in loop.features] == [
         ("service", "category"),
         ("distance_km", "number"),
@@ -61,20 +70,20 @@ def test_fitted_pipeline_becomes_a_project(data: Path, tmp_path: Path) -> None:
         ("parcels_today", "integer"),
     ]
     assert (loop.prediction.kind, loop.automation) == ("probability", "observe")
-    reference = pq.read_table(tmp_path / "late" / "reference.parquet")
-    assert reference.num_rows == pq.read_table(data / "holdout.parquet").num_rows
-    assert OnnxModel(tmp_path / "late" / "model.onnx", loop).score(reference).std() > 0.1
+    reference = pq.read_table(project / "reference.parquet")
+    assert reference.num_rows == pq.read_table(fitted.folder / "my-model" / "holdout.parquet").num_rows
+    assert OnnxModel(project / "model.onnx", loop).score(reference).std() > 0.1
 
 
-def test_training_command_exports_what_the_project_serves(data: Path, tmp_path: Path) -> None:
-    run(tmp_path, "-c", program(PAGE, "# fit.py"))
+def test_training_command_exports_what_the_project_serves(fitted: Fitted, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    environment = {"HOMEOSTAT_TRAIN": str(data / "train.parquet"), "HOMEOSTAT_OUT": str(out)}
-    run(tmp_path, "-c", program(PAGE, "# train.py"), **environment)
+    train = fitted.folder / "my-model" / "train.parquet"
+    environment = {"HOMEOSTAT_TRAIN": str(train), "HOMEOSTAT_OUT": str(out)}
+    run(fitted.folder, "-c", program(PAGE, "# train.py"), **environment)
     assert set(json.loads((out / "metrics.json").read_text())) == {"log_loss"}
-    loop = read_loop_spec(tmp_path / "late")
-    reference = pq.read_table(tmp_path / "late" / "reference.parquet")
+    loop = read_loop_spec(fitted.folder / "late")
+    reference = pq.read_table(fitted.folder / "late" / "reference.parquet")
     assert OnnxModel(out / "model.onnx", loop).score(reference).std() > 0.1
 
 

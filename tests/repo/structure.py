@@ -13,6 +13,7 @@ PRODUCT = (
     "shared",
     "services",
     "local_stack",
+    "backtest",
     "cli",
     "dashboards",
     "deploy",

@@ -222,7 +222,10 @@ def test_promtool_agrees_with_rules_and_configuration(tmp_path: Path) -> None:
     rendered = tmp_path / "prometheus.yml"
     rendered.write_text(
         prometheus_config(
-            {job: ["127.0.0.1:1"] for job in scrape_jobs()}, ["127.0.0.1:2"], key_file=some_key(tmp_path)
+            {job: ["127.0.0.1:1"] for job in scrape_jobs()},
+            ["127.0.0.1:2"],
+            key_file=some_key(tmp_path),
+            password_file=some_key(tmp_path),
         )
     )
     assert f"{len(SHIPPED_RULES)} rule files found" in run("promtool", "check", "config", str(rendered))

@@ -9,7 +9,7 @@ from docs.generate import ROOT
 from tests.repo.tracked import tracked
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-PROGRAM = ("cli", "homeostat", "local_stack", "services", "shared")
+PROGRAM = ("backtest", "cli", "homeostat", "local_stack", "services", "shared")
 # Folders without modules of their own, or below one that the map describes.
 NOT_ON_THE_MAP = {"homeostat", "services", "cli/templates/trainings"}
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from packaging.utils import canonicalize_name
 
-from tests.audit.__main__ import status_of, vulnerabilities_text
+from tests.audit.__main__ import hint_of, status_of, vulnerabilities_text
 from tests.audit.advisory_server import serving
 from tests.audit.bills import LOCKS, licences_of, write_bill
 from tests.audit.dockerfile_lint import problems_of
@@ -19,6 +28,7 @@ from tests.repo.test_locks import pins
 
 ADVISORY = """
 id: PYSEC-0000-1
+modified: "MODIFIED"
 details: an example
 affected:
 - package: {name: jinja2, ecosystem: PyPI}
@@ -32,11 +42,33 @@ UNREACHABLE = Source(
 )
 
 
+def in_process(arguments: Sequence[str]) -> tuple[str, str]:
+    """As `pip_audit`, in this process: its imports take longer than an audit. One test runs the real command."""
+    audit = import_module("pip_audit._cli").audit
+    output, errors = StringIO(), StringIO()
+    handler = logging.StreamHandler(errors)
+    handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    logging.getLogger("pip_audit").addHandler(handler)
+    try:
+        with patch.object(sys, "argv", ["pip-audit", *arguments]), redirect_stdout(output):
+            with redirect_stderr(errors), suppress(SystemExit):
+                audit()
+    except Exception:
+        traceback.print_exc(file=errors)  # as the interpreter does at the end of a process
+    finally:
+        logging.getLogger("pip_audit").removeHandler(handler)
+    return output.getvalue(), errors.getvalue()
+
+
+def advisory(age: timedelta = timedelta()) -> str:
+    return ADVISORY.replace("MODIFIED", (datetime.now(UTC) - age).isoformat())
+
+
 @pytest.fixture
 def advisories(tmp_path: Path) -> Iterator[Source]:
     folder = tmp_path / "advisories"
     (folder / "vulns" / "jinja2").mkdir(parents=True)
-    (folder / "vulns" / "jinja2" / "PYSEC-0000-1.yaml").write_text(ADVISORY)
+    (folder / "vulns" / "jinja2" / "PYSEC-0000-1.yaml").write_text(advisory())
     with serving(folder) as source:
         yield source
 
@@ -51,15 +83,15 @@ def locks(tmp_path: Path) -> list[Path]:
 
 
 def test_vulnerable_package_of_a_lock_is_found(advisories: Source, locks: list[Path]) -> None:
-    assert audit_locks(locks[:1], [UNREACHABLE, advisories]) == Verdict(advisories.name, 2)
-    found = audit_locks(locks, [advisories])
+    assert audit_locks(locks[:1], [UNREACHABLE, advisories], in_process) == Verdict(advisories.name, 2)
+    found = audit_locks(locks, [advisories], in_process)
     assert found.vulnerable == ("jinja2 2.11.2: PYSEC-0000-1 (fixed in 2.11.3)",)
     assert status_of(found, others_passed=True, offline=True) == 1
     assert "1 vulnerabilities in 3 locked packages" in vulnerabilities_text(found)
 
 
 def test_source_that_cannot_be_reached_is_no_clean_result(locks: list[Path]) -> None:
-    verdict = audit_locks(locks, [UNREACHABLE])
+    verdict = audit_locks(locks, [UNREACHABLE], in_process)
     assert not verdict.source
     assert "vulnerabilities: not checked, no advisory source reachable (nowhere: " in vulnerabilities_text(
         verdict
@@ -69,10 +101,25 @@ def test_source_that_cannot_be_reached_is_no_clean_result(locks: list[Path]) -> 
     assert status_of(verdict, others_passed=False, offline=True) == 1
 
 
+def test_what_to_do_is_said_where_vulnerabilities_were_not_checked() -> None:
+    assert all(name in hint_of(3) for name in ("AUDIT_ADVISORIES", "AUDIT_OFFLINE=1", "OSV"))
+    assert (hint_of(0), hint_of(1)) == ("", "")
+
+
+def test_old_copy_is_no_complete_check(tmp_path: Path, locks: list[Path]) -> None:
+    (tmp_path / "advisories.yaml").write_text(advisory(age=timedelta(days=31)))
+    with serving(tmp_path) as source:
+        verdict = audit_locks(locks[:1], [source], in_process)
+    assert verdict.is_old
+    assert re.search(r"the newest of \d{4}-\d\d-\d\d$", vulnerabilities_text(verdict))
+    assert status_of(verdict, others_passed=True, offline=False) == 3
+    assert status_of(verdict, others_passed=True, offline=True) == 0
+
+
 def test_source_that_knows_nothing_of_the_canary_fails(tmp_path: Path, locks: list[Path]) -> None:
     (tmp_path / "empty").mkdir()
     with serving(tmp_path / "empty") as source:
-        verdict = audit_locks(locks[:1], [source])
+        verdict = audit_locks(locks[:1], [source], in_process)
     assert "a source of advisories does not work" in vulnerabilities_text(verdict)
     assert status_of(verdict, others_passed=True, offline=True) == 1, (
         "nobody may accept a source that is silent"

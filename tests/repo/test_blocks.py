@@ -51,6 +51,9 @@ PROGRAMS = {
     "docker",
     "bentoml",
     "deploy/containers/secrets.sh",
+    "useradd",
+    "install",
+    "systemctl",
 }
 
 
@@ -155,6 +158,9 @@ def test_yaml_is_a_specification_or_part_of_one(block: Block) -> None:
     else:
         assert set(document) <= set(LoopSpec.model_fields), f"{block} has keys loop.yaml does not know"
         complete = yaml.safe_load((ROOT / "cli" / "templates" / "loop.yaml").read_text(encoding="utf-8"))
+        # A policy file gives a part of `retraining`.
+        if "retraining" in document:
+            document["retraining"] = {**complete["retraining"], **document["retraining"]}
         LoopSpec.model_validate({**complete, **document})
 
 

@@ -67,6 +67,6 @@ def test_every_named_command_exists() -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("said", ["run", "up --detached", "inject drfit"])
+@pytest.mark.parametrize("said", ["retrain", "up --detached", "inject drfit"])
 def test_a_wrong_one_is_found(said: str) -> None:
     assert wrong_with(said)

@@ -39,11 +39,17 @@ HOMES = {
     ),
     "evidently": (
         "services/drift/evaluation/evidently_adapter.py",
+        "services/drift/workspace/evidently_workspace.py",
         "shared/data_checks/evidently_summary.py",
         "loadtests/drift/cost.py",
     ),
     "fastapi": ("services/drift", "services/retraining", "services/console", "shared/http", "loadtests"),
-    "jinja2": ("shared/http/pages.py", "services/console/views", "services/inference/status"),
+    "jinja2": (
+        "shared/http/pages.py",
+        "services/console/views",
+        "services/inference/status",
+        "services/retraining/http/gate_page.py",
+    ),
     "kafka": ("shared/messaging", "local_stack", "cli"),
     "obstore": ("shared/stores",),
     "mlflow": ("services/retraining", "homeostat/model_export/libraries/mlflow_model.py"),
@@ -254,3 +260,19 @@ def test_one_writer_for_each_store() -> None:
                 if called in writers and not is_below(path, writers[called]):
                     trespassers.append(f"{path.relative_to(ROOT)}:{node.lineno} calls {called}")
     assert trespassers == []
+
+
+def test_every_reader_of_outcomes_leaves_out_the_excluded_senders() -> None:
+    """One that forgets them would train on, or judge by, what a poisoned sender has sent."""
+    forgetting, calls = [], 0
+    for path in sources():
+        for node in ast.walk(parse(path)):
+            called = node.func if isinstance(node, ast.Call) else None
+            name = getattr(called, "attr", getattr(called, "id", ""))
+            if name in ("read_joined", "count_observed"):
+                calls += 1
+                assert isinstance(node, ast.Call)
+                if "excluded_senders" not in {keyword.arg for keyword in node.keywords}:
+                    forgetting.append(f"{path}:{node.lineno}")
+    assert forgetting == []
+    assert calls >= 7

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -49,14 +50,16 @@ def test_too_slow():
 def test_quick_after():
     pass
 """
+# As in a loop in C: the interpreter sees no signal and runs no other thread. It waits instead of computing.
 HANGING = """
-import collections, itertools
+import ctypes, signal
 
 def test_quick_before():
     pass
 
 def test_hangs_in_c():
-    collections.deque(itertools.repeat(0), maxlen=0)  # loops in C and looks at no signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    ctypes.PyDLL(None).pause()
 
 def test_quick_after():
     pass
@@ -166,3 +169,17 @@ def test_killed_pytest_leaves_no_process(tmp_path: Path) -> None:
     output, _ = run.communicate(timeout=bound(150))
     assert run.returncode == 1, output
     assert not daemon.is_running()
+
+
+def test_interrupted_fuzz_leaves_no_process() -> None:
+    command = [sys.executable, "-m", "tests.fuzz", "--requests", "1000000", "--only", "sink"]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    [service] = eventually(lambda: psutil.Process(run.pid).children(), "a service runs", within_s=120)
+    try:
+        run.send_signal(signal.SIGTERM)
+        output, _ = run.communicate(timeout=bound(60))
+        assert run.returncode == 128 + signal.SIGTERM, output
+        assert not service.is_running()
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            service.kill()

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from tests import local_http
 from tests.observability import SHIPPED_RULES, RunningAlertmanager, eventually, running_alertmanager
 
 Labels = dict[str, str]
@@ -51,7 +50,7 @@ def tell(alertmanager: RunningAlertmanager, alerts: Sequence[Labels], *, over: b
         {"labels": labels, "startsAt": (now - timedelta(minutes=1)).isoformat(), "endsAt": ends.isoformat()}
         for labels in alerts
     ]
-    local_http.post(f"{alertmanager.url}/api/v2/alerts", json=body, timeout=10).raise_for_status()
+    alertmanager.post("/api/v2/alerts", body)
 
 
 def hidden(alertmanager: RunningAlertmanager) -> set[tuple[str, str]]:

@@ -120,6 +120,7 @@ def test_new_project_is_trained_signed_and_released(bench: Bench, tmp_path: Path
 def test_unsuitable_settings_are_warnings(bench: Bench) -> None:
     bench.edit("loop.yaml", "every: 1d", "every: 1h")
     bench.edit("loop.yaml", "floor: 0.65", "floor: 0.1")
+    bench.edit("loop.yaml", "automation: suggest", "automation: auto")
     done = bench.deploy()
     assert done.exit_code == 0, done.output
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
@@ -128,10 +129,12 @@ def test_unsuitable_settings_are_warnings(bench: Bench) -> None:
         "drift.window.minimum_rows (150), so their verdict would be `insufficient_data`; set drift.window.every to 1d or lower "
         "drift.window.minimum_rows"
     )
-    assert [warning.split(":")[1].strip() for warning in warnings] == ["drift.window.every", "metric.floor"]
+    # Nobody has tried this policy on past rows.
+    keys = ["drift.window.every", "metric.floor", "automation"]
+    assert [warning.split(":")[1].strip() for warning in warnings] == keys
     data = [f"--{name}={bench.project / name}.parquet" for name in ("train", "holdout")]
     document = json.loads(bench.deploy(*data, "--json").stdout)
-    assert [warning["key"] for warning in document["warnings"]] == ["drift.window.every", "metric.floor"]
+    assert [warning["key"] for warning in document["warnings"]] == keys
     assert set(document["warnings"][0]) == {"key", "message", "hint"}
     assert len(bench.releases()) == 2
 

@@ -164,7 +164,11 @@ def test_observability_does_not_delay_the_start(settings: LocalStackSettings, tm
     able = replace(spec("alertmanager", needs_broker=False), is_core=False)
     config = tmp_path / "home" / "observability" / "prometheus.yml"
     watching = Observability(
-        (unable, able), {config: "global: {}"}, {"prometheus": "http://127.0.0.1:1/alerts"}
+        settings.home,
+        (unable, able),
+        {config: "global: {}"},
+        config.with_name("web.yml"),
+        {"prometheus": "http://127.0.0.1:1/alerts"},
     )
     stack = Running(settings, [spec("late")], watching)
     try:
@@ -172,6 +176,8 @@ def test_observability_does_not_delay_the_start(settings: LocalStackSettings, tm
             settings, deadline_s=120, names=["kafka", "late", "alertmanager"], alive=stack.is_running
         )
         assert config.read_text() == "global: {}"
+        # Whoever may ask them has the password.
+        assert (settings.home / "keys" / "monitoring.password").stat().st_mode & 0o777 == 0o600
         assert state.urls["prometheus"] == "http://127.0.0.1:1/alerts"
         assert [said.split(":")[0] for said in stack.said] == ["prometheus cannot be started"]
         first = process(settings, "alertmanager")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -49,19 +51,49 @@ class Feed:
         self.producer.send(PREDICTIONS.name, key=key, value=value, headers=headers).get(timeout=bound(30))
 
 
-@pytest.fixture
-def feeds(world: World, kafka_broker: Broker) -> Iterator[Any]:
+@contextmanager
+def feeding(world: World, broker: Broker) -> Iterator[Callable[[str], Feed]]:
+    """Makes a feed of a model that it releases first."""
     made: list[Feed] = []
 
     def make(model: str) -> Feed:
         manifest = world.version(loop(model=model), ordinary(5000, 1), model)
         world.release(manifest)
-        made.append(Feed(world, kafka_broker, manifest))
+        made.append(Feed(world, broker, manifest))
         return made[-1]
 
-    yield make
-    for feed in made:
-        feed.producer.close()
+    try:
+        yield make
+    finally:
+        for feed in made:
+            feed.producer.close()
+
+
+@pytest.fixture
+def feeds(world: World, kafka_broker: Broker) -> Iterator[Callable[[str], Feed]]:
+    with feeding(world, kafka_broker) as make:
+        yield make
+
+
+@dataclass
+class Shared:
+    """One process for the tests that start it alike, each with a model of its own."""
+
+    feeds: dict[str, Feed]
+    drift: Process
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, kafka_broker: Broker) -> Iterator[Shared]:
+    world = World(tmp_path_factory.mktemp("stream"))
+    with feeding(world, kafka_broker) as make:
+        feeds = {model: make(model) for model in ("all_null", "shifted", "attacked")}
+        drift = Process(world.home, kafka_broker.bootstrap)
+        try:
+            wait_until_it_reads(drift)
+            yield Shared(feeds, drift)
+        finally:
+            drift.end()
 
 
 def wait_until_it_reads(drift: Process) -> None:
@@ -69,12 +101,8 @@ def wait_until_it_reads(drift: Process) -> None:
     eventually(lambda: drift.metrics().get(series, 0) > 0, "the stream is read")
 
 
-def test_feature_turned_null_is_a_data_fault_at_once(
-    world: World, kafka_broker: Broker, start: Start, feeds: Any
-) -> None:
-    feed = feeds("all_null")
-    drift = start(kafka_broker.bootstrap)
-    wait_until_it_reads(drift)
+def test_feature_turned_null_is_a_data_fault_at_once(kafka_broker: Broker, shared: Shared) -> None:
+    feed, drift = shared.feeds["all_null"], shared.drift
     feed.send(ordinary(300, 2), lake=False)
     broken = ordinary(200, 3, start=minutes(50))
     broken["x"] = [None] * 200
@@ -95,20 +123,16 @@ def test_feature_turned_null_is_a_data_fault_at_once(
     assert drift.metrics()['homeostat_drift_state{model="all_null",state="data_fault"}'] == 1
 
 
-def test_shifted_feature_is_drift_once_evidently_agrees(
-    world: World, kafka_broker: Broker, start: Start, feeds: Any
-) -> None:
-    feed = feeds("shifted")
-    drift = start(kafka_broker.bootstrap)
-    wait_until_it_reads(drift)
+def test_shifted_feature_is_drift_once_evidently_agrees(kafka_broker: Broker, shared: Shared) -> None:
+    feed, drift = shared.feeds["shifted"], shared.drift
     feed.send(ordinary(200, 2))
     late = ordinary(150, 3, start=minutes(34), shift=1.0)
     feed.send(late, lake=False)
     alarms = 'homeostat_drift_stream_alarms_total{model="shifted",signal="feature"}'
     eventually(lambda: drift.metrics().get(alarms), "an alarm")
-    assert drift.get("/verdicts")["verdicts"] == [], "it waits for the rows in the lake"
+    assert drift.get("/verdicts?model=shifted")["verdicts"] == [], "it waits for the rows in the lake"
     begun = time.monotonic()
-    world.answer(feed.manifest, 1, late, delay=None)
+    feed.world.answer(feed.manifest, 1, late, delay=None)
     [(verdict, _)] = published(kafka_broker, "shifted", 1)
     print(f"verdict on the topic {time.monotonic() - begun:.2f} s after the lake had the rows")
     assert (verdict.detector, verdict.state, verdict.drifted, verdict.top_drifted_features) == (
@@ -126,7 +150,7 @@ def test_shifted_feature_is_drift_once_evidently_agrees(
 
 
 def test_killed_service_raises_the_same_alarms(
-    world: World, kafka_broker: Broker, start: Start, feeds: Any
+    world: World, kafka_broker: Broker, start: Start, feeds: Callable[[str], Feed]
 ) -> None:
     """Two models get the same rows; while the second one's are read, the service is killed. Both get the same verdicts."""
     broken = ordinary(400, 3, start=minutes(50))
@@ -134,10 +158,10 @@ def test_killed_service_raises_the_same_alarms(
     spoiled = ordinary(200, 4, start=minutes(117))
     spoiled["c"] = [None] * 200
     found = {}
-    for model in ("calm", "killed"):
-        feed = feeds(model)
-        drift = start(kafka_broker.bootstrap)
-        wait_until_it_reads(drift)
+    fed = {model: feeds(model) for model in ("calm", "killed")}
+    drift = start(kafka_broker.bootstrap)
+    wait_until_it_reads(drift)
+    for model, feed in fed.items():
         for number, columns in enumerate((ordinary(300, 2), broken, spoiled)):
             feed.send(columns, lake=False)
             if model == "killed" and number == 1:
@@ -148,17 +172,27 @@ def test_killed_service_raises_the_same_alarms(
             (one.state, one.window_start, one.window_end, one.rows, one.top_drifted_features, one.scores)
             for one in records
         ]
-        assert drift.end() == 0
+    assert drift.end() == 0
     assert len(found["calm"]) == 2
     assert found["killed"] == found["calm"]
 
 
-def test_refused_records_change_nothing_and_stop_nothing(
-    world: World, kafka_broker: Broker, start: Start, feeds: Any
-) -> None:
-    feed = feeds("attacked")
-    drift = start(kafka_broker.bootstrap)
-    wait_until_it_reads(drift)
+def test_refused_records_change_nothing_and_stop_nothing(shared: Shared) -> None:
+    feed, drift = shared.feeds["attacked"], shared.drift
+
+    def counts() -> dict[str, float]:
+        name = "homeostat_drift_stream_records_total"
+        found = {series: value for series, value in drift.metrics().items() if series.startswith(name)}
+        return {series.split('"')[1]: value for series, value in found.items()}
+
+    def results() -> dict[str, float]:
+        return {
+            result: value - before.get(result, 0)
+            for result, value in counts().items()
+            if value > before.get(result, 0)
+        }
+
+    before = counts()
     key, value, headers = feed.stream.record(feed.stream.batch(ordinary(5, 1)))
     stranger = feed.writer(RecordMac([b"s" * 32]))
     noise = feed.stream.mac.header(PREDICTIONS.name, key, b"noise", headers[:-1])
@@ -169,11 +203,6 @@ def test_refused_records_change_nothing_and_stop_nothing(
     feed.put(*other)
     feed.send(ordinary(100, 2), lake=False)
 
-    def results() -> dict[str, float]:
-        name = "homeostat_drift_stream_records_total"
-        found = {series: value for series, value in drift.metrics().items() if series.startswith(name)}
-        return {series.split('"')[1]: value for series, value in found.items() if value}
-
     eventually(lambda: results().get("counted"), "the good record is counted")
     assert results() == {
         "unauthenticated": 2, "undecodable": 1, "unknown_model": 1, "counted": 1
@@ -182,7 +211,7 @@ def test_refused_records_change_nothing_and_stop_nothing(
 
 
 def test_switched_off_the_windows_are_evaluated_all_the_same(
-    world: World, kafka_broker: Broker, start: Start, feeds: Any
+    world: World, kafka_broker: Broker, start: Start, feeds: Callable[[str], Feed]
 ) -> None:
     feed = feeds("off")
     (world.keys.prediction_log).unlink()  # nothing of it is needed

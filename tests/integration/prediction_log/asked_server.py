@@ -15,6 +15,7 @@ from shared.stores.lake import Lake
 from tests.fakes.rows import NOON
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import InferenceProcess
+from tests.waiting import bound, eventually
 
 _SCORE = 0.25
 _ROWS = 3
@@ -30,6 +31,7 @@ class AskedServer:
         self.answered: dict[str, tuple[float, float]] = {}
         self.outcomes: set[str] = set()
         self.cut_requests: list[float] = []
+        self._under_way: set[int] = set()
         self._home = home
         self._lake = lake
         self._numbers = itertools.count()
@@ -51,7 +53,8 @@ class AskedServer:
         self._server.wait(lambda: len(self.answered) >= rows, f"{requests} requests are answered", 120)
 
     def kill(self) -> None:
-        """kill -9 of everything `bentoml serve` started, in the middle of requests."""
+        """kill -9 of everything `bentoml serve` started, in the middle of a request."""
+        eventually(lambda: self._under_way, "a request is under way", every_s=0.0005)
         self._server.kill()
         self._end_clients()
         self._server.http.close()
@@ -89,22 +92,31 @@ class AskedServer:
     def _end_clients(self) -> None:
         self._stop.set()
         for client in self._clients:
-            client.join(30)
+            client.join(bound(30))
             assert not client.is_alive()
 
     def _ask(self) -> None:
-        with httpx.Client(timeout=20) as client:
+        with httpx.Client(timeout=bound(20)) as client:
             while not self._stop.is_set():
                 try:
                     self._ask_once(client)
                 except httpx.ConnectError:
                     time.sleep(0.05)  # not there yet, or not there any more
                 except httpx.HTTPError:
+                    # By a kill, or by a machine too busy to answer in time: the next request may be answered.
                     self.cut_requests.append(time.monotonic())
-                    return
+                    time.sleep(0.05)
 
     def _ask_once(self, client: httpx.Client) -> None:
         number = next(self._numbers)
+        self._under_way.add(number)
+        try:
+            self._ask_for(number, client)
+        finally:
+            self._under_way.discard(number)
+        time.sleep(0.005)
+
+    def _ask_for(self, number: int, client: httpx.Client) -> None:
         amounts = [float((number + row) % 10) for row in range(_ROWS)]
         asked = {
             "model": self.model,
@@ -125,4 +137,3 @@ class AskedServer:
             outcome = {"prediction_id": answers[0][0], "value": 1.0, "observed_at": observed}
             client.post(f"{self._server.url}/outcomes", json=outcome).raise_for_status()
             self.outcomes.add(answers[0][0])
-        time.sleep(0.005)

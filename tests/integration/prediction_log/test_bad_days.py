@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+import pytest
 from kafka import KafkaAdminClient
 
 from local_stack.kafka.broker import Broker
@@ -13,53 +15,70 @@ from shared.contracts.topics import OUTCOMES, PREDICTIONS
 from shared.messaging.producer import open_producer
 from tests.fakes.log_processes import LogProcesses
 
+OLDEST = "homeostat_shipper_oldest_row_age_seconds"
+DELIVERED = "homeostat_shipper_last_delivery_timestamp_seconds"
 
-def test_processes_start_before_kafka(tmp_path: Path, kafka_broker: Broker) -> None:
-    processes = LogProcesses(tmp_path, kafka_broker.bootstrap)
+
+@dataclass
+class Outage:
+    """Two installations that went through one outage. `oldest_age` and `delivered`: of the early one's shipper without Kafka."""
+
+    early: LogProcesses
+    full: LogProcesses
+    oldest_age: float | None
+    delivered: float | None
+    ended: float
+
+
+@pytest.fixture(scope="module")
+def outage(tmp_path_factory: pytest.TempPathFactory, kafka_broker: Broker) -> Iterator[Outage]:
+    """Processes that start before Kafka, and others whose spool is full before it starts."""
+    folder = tmp_path_factory.mktemp("outage")
+    early = LogProcesses(folder / "early", kafka_broker.bootstrap)
+    full = LogProcesses(folder / "full", kafka_broker.bootstrap, spool_bytes=200_000, rows_per_second=4000)
     kafka_broker.stop()
     try:
-        processes.start("load", "shipper", "sink")
-        processes.wait_for(lambda: len(processes.listed("answered")) > 200, "answers without Kafka")
-        processes.wait_for(lambda: "round_failed" in processes.output("shipper"), "the shipper says so")
-        age = processes.metric("shipper", "homeostat_shipper_oldest_row_age_seconds")
-        assert age is not None
-        assert 0 < age < 120
-        delivered = "homeostat_shipper_last_delivery_timestamp_seconds"
-        assert math.isnan(processes.metric("shipper", delivered) or 0)
+        early.start("load", "shipper", "sink")
+        early.wait_for(lambda: len(early.listed("answered")) > 200, "answers without Kafka")
+        early.wait_for(lambda: "round_failed" in early.output("shipper"), "the shipper says so")
+        age = early.metric("shipper", OLDEST)
+        delivered = early.metric("shipper", DELIVERED)
+        full.start("load", "shipper", "sink")
+        full.wait_for(lambda: len(full.listed("dropped")) > 500, "drops")
         begun = time.time()
         kafka_broker.start()
-        processes.stop("load")
-        processes.wait_until_settled()
-        assert begun <= (processes.metric("shipper", delivered) or 0) <= time.time()
-        assert processes.metric("shipper", "homeostat_shipper_oldest_row_age_seconds") == 0
-        for kind in ("predictions", "outcomes"):
-            series = f'homeostat_sink_last_row_timestamp_seconds{{kind="{kind}",model="{processes.model}"}}'
-            assert begun - 120 <= (processes.metric("sink", series) or 0) <= time.time()
-        processes.stop()
-        processes.check_conservation(kills_of_load=0)
+        yield Outage(early, full, age, delivered, begun)
     finally:
-        processes.close()
+        for processes in (early, full):
+            processes.close()
         if kafka_broker.pid is None:
             kafka_broker.start()
 
 
-def test_full_spool_counts_every_dropped_row(tmp_path: Path, kafka_broker: Broker) -> None:
-    processes = LogProcesses(tmp_path, kafka_broker.bootstrap, spool_bytes=200_000, rows_per_second=4000)
-    kafka_broker.stop()
-    try:
-        processes.start("load", "shipper", "sink")
-        processes.wait_for(lambda: len(processes.listed("dropped")) > 500, "drops")
-        kafka_broker.start()
-        answered = len(processes.listed("answered"))
-        processes.wait_for(lambda: len(processes.listed("answered")) > answered, "the spool takes rows again")
-        processes.stop("load")
-        processes.wait_until_settled()
-        processes.stop()
-        processes.check_conservation(kills_of_load=0)
-    finally:
-        processes.close()
-        if kafka_broker.pid is None:
-            kafka_broker.start()
+def test_full_spool_counts_every_dropped_row(outage: Outage) -> None:
+    processes = outage.full
+    answered = len(processes.listed("answered"))
+    processes.wait_for(lambda: len(processes.listed("answered")) > answered, "the spool takes rows again")
+    processes.stop("load")
+    processes.wait_until_settled()
+    processes.stop()
+    processes.check_conservation(kills_of_load=0)
+
+
+def test_processes_start_before_kafka(outage: Outage) -> None:
+    processes = outage.early
+    assert outage.oldest_age is not None
+    assert 0 < outage.oldest_age < 120
+    assert math.isnan(outage.delivered or 0)
+    processes.stop("load")
+    processes.wait_until_settled()
+    assert outage.ended <= (processes.metric("shipper", DELIVERED) or 0) <= time.time()
+    assert processes.metric("shipper", OLDEST) == 0
+    for kind in ("predictions", "outcomes"):
+        series = f'homeostat_sink_last_row_timestamp_seconds{{kind="{kind}",model="{processes.model}"}}'
+        assert outage.ended - 120 <= (processes.metric("sink", series) or 0) <= time.time()
+    processes.stop()
+    processes.check_conservation(kills_of_load=0)
 
 
 def test_poison_record_does_not_block_later_rows(processes: LogProcesses, kafka_broker: Broker) -> None:

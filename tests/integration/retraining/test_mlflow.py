@@ -37,7 +37,7 @@ def test_mlflow_matches_the_ledger(tmp_path: Path) -> None:
     run = ledger.run(run_id)
 
     # Sent again from the beginning: no duplicates.
-    again = MlflowTracker(uri, ledger)
+    again = MlflowTracker(uri, ledger, lambda run_id: f"http://console/runs/{run_id}/gate")
     for entry in (
         {"kind": "run", "payload": {"run_id": run_id}},
         {"kind": "run", "payload": {"run_id": "run-gone"}},
@@ -50,6 +50,7 @@ def test_mlflow_matches_the_ledger(tmp_path: Path) -> None:
     [tracked] = client.search_runs([experiment.experiment_id])
     assert tracked.data.tags["homeostat.run_id"] == run_id
     assert tracked.data.tags["homeostat.state"] == "promoted"
+    assert tracked.data.tags["homeostat.gate"] == f"http://console/runs/{run_id}/gate"
     assert tracked.info.status == "FINISHED"
     assert run.snapshot is not None
     assert tracked.data.params["digest"] == run.snapshot["digest"]

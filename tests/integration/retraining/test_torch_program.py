@@ -58,7 +58,7 @@ def test_program_of_torch_is_retrained_and_promoted(tmp_path: Path) -> None:
         assert run["state"] == "promoted", run
     finally:
         service.end()
-    release = installation.store.latest_release(MODEL)
+    release = installation.store.live_release(MODEL)
     assert release is not None
     assert release.run_id == run_id
     assert installation.store.manifest(MODEL, release.version).model_file == ARCHIVE
