@@ -33,7 +33,7 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # If tests of at most so many files fail, they run once more alone and are listed as flaky if they pass. 0: every failure counts.
-FLAKY_FILES ?= 2
+FLAKY_FILES ?= 5
 # Runs named commands side by side, kills what they leave behind and ends in one line.
 RUN = $(BIN)/python -m tests.parallel_commands $@
 QUICK  := tests/unit tests/conformance tests/repo
