@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from local_stack.fault_injection.timeline import Timeline
-from shared.errors import HomeostatError
+from shared.errors import HomeostatError, OperatorError
 from shared.http.service_client import ServiceClient, items
 
 PAUSE_S = 0.5
@@ -28,11 +28,10 @@ def wait_for_verdict(
     (`with_performance`). On timeout the newest one that there is. If the timeline has no last row, an evaluation of its range is
     requested.
     """
-    if timeline.last is None:
-        window = {"start": timeline.start.isoformat(), "end": timeline.end.isoformat()}
-        return dict(drift.post(f"/models/{model}/evaluations", dict(window)))
     start, end = timeline.start.isoformat(), timeline.end.isoformat()
     ends = time.monotonic() + within_s
+    if timeline.last is None:
+        return _requested(drift, model, {"start": start, "end": end}, ends)
     while True:
         try:
             found = items(drift.get("/verdicts", model=model, limit=LIMIT), "verdicts")
@@ -60,6 +59,16 @@ def wait_for_verdict(
         if time.monotonic() >= ends:
             return max(ours, key=lambda verdict: _timestamp(verdict["window_end"]), default=None)
         time.sleep(PAUSE_S)
+
+
+def _requested(drift: ServiceClient, model: str, window: dict[str, object], ends: float) -> dict[str, Any]:
+    while True:
+        try:
+            return dict(drift.post(f"/models/{model}/evaluations", window))
+        except OperatorError as error:  # drift is busy, or loads what it compares columns with
+            if error.status != 503 or time.monotonic() >= ends:
+                raise
+            time.sleep(PAUSE_S)
 
 
 def _timestamp(text: str) -> float:

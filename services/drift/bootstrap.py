@@ -217,6 +217,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         metrics=metrics,
         now=_now,
         poll_seconds=settings.poll_seconds,
+        prepare=evidently.prepare_distances,
     )
     retention = ReportRetention(
         open_report_store(shared.reports_url),

@@ -84,32 +84,20 @@ class Drawn:
 class EvidentlyAdapter:
     """Distance of a column from its reference, and a drawn report."""
 
-    def __init__(self, load: Callable[[], object] | None = None) -> None:
-        """`load` imports the library; a test replaces it."""
-        self._load = load or _library
-        self._loading = Lock()
-        self._loaded: Event | None = None
+    def __init__(
+        self, load: Callable[[], object] | None = None, load_tests: Callable[[], object] | None = None
+    ) -> None:
+        """`load` imports all of the library, `load_tests` what distances need; a test replaces them."""
+        self._library = _Import(load or _library, "the library that draws reports")
+        self._tests = _Import(load_tests or _tests, "the library that compares columns")
 
     def prepare(self, seconds: float) -> None:
-        """Wait until Evidently is imported, at most so many seconds. Raises OperatorError if it is not; the import goes on."""
-        with self._loading:
-            if self._loaded is None:
-                self._loaded = Event()
-                Thread(
-                    target=self._import, args=(self._loaded,), name="import-evidently", daemon=True
-                ).start()
-        if not self._loaded.wait(seconds):
-            raise OperatorError(
-                "the library that draws reports is being loaded", hint="retry after some seconds"
-            )
+        """Wait until all of Evidently is imported, at most so many seconds. Raises OperatorError if it is not."""
+        self._library.wait(seconds)
 
-    def _import(self, loaded: Event) -> None:
-        try:
-            self._load()
-        except Exception as error:  # the call that needs it raises it again
-            _log.warning("evidently_not_imported", error=str(error))
-        finally:
-            loaded.set()
+    def prepare_distances(self, seconds: float) -> None:
+        """The same of what distances need."""
+        self._tests.wait(seconds)
 
     def warm(self) -> None:
         """Import what distances need of Evidently now. Later calls find it imported."""
@@ -182,6 +170,32 @@ class EvidentlyAdapter:
         document = escape_script_data(snapshot.get_html_str(as_iframe=False))
         page = report_page(heading.title, heading.paragraphs, document)
         return Drawn(page, _json(snapshot.dict()), snapshot.dumps())
+
+
+class _Import:
+    """An import in a thread of its own, begun by the first caller that waits for it. It goes on when nobody waits any more."""
+
+    def __init__(self, load: Callable[[], object], what: str) -> None:
+        self._load, self._what = load, what
+        self._beginning = Lock()
+        self._ended: Event | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, at most so many seconds. Raises OperatorError if it has not ended."""
+        with self._beginning:
+            if self._ended is None:
+                self._ended = Event()
+                Thread(target=self._run, args=(self._ended,), name="import-evidently", daemon=True).start()
+        if not self._ended.wait(seconds):
+            raise OperatorError(f"{self._what} is being loaded", hint="retry after some seconds")
+
+    def _run(self, ended: Event) -> None:
+        try:
+            self._load()
+        except Exception as error:  # the call that needs it raises it again
+            _log.warning("evidently_not_imported", error=str(error))
+        finally:
+            ended.set()
 
 
 @dataclass(frozen=True)

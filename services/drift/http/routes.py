@@ -33,6 +33,7 @@ MAX_LIMIT = 1000
 MAX_BODY_BYTES = 64 << 10
 OBSERVING_THREADS = 2
 EVALUATING_THREADS = 2  # evaluations run one after the other
+EVALUATING_WAIT_SECONDS = 5.0  # of further requests for evaluations, for a thread
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class EvaluationRequest(BaseModel):
 def make_routes(dependencies: Dependencies) -> APIRouter:
     """All routes of the service."""
     routes = APIRouter()
-    observing, evaluating = OwnThreads(OBSERVING_THREADS), OwnThreads(EVALUATING_THREADS)
+    observing = OwnThreads(OBSERVING_THREADS)
+    evaluating = OwnThreads(EVALUATING_THREADS, EVALUATING_WAIT_SECONDS)
 
     @routes.get("/status")
     async def status() -> Response:
@@ -128,7 +130,10 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
         openapi_extra=described(EvaluationRequest),
     )
     async def evaluate(model: str, request: Request) -> Response:
-        """Evaluate a window now: `start` and `end`, or the last complete one."""
+        """Evaluate a window now: `start` and `end`, or the last complete one. 503 if that would wait for more than five seconds.
+
+        It waits for the library that compares columns, and for other windows.
+        """
         start, end = _window(await _body(request), dependencies.now())
         found, new = await evaluating.run(lambda: dependencies.monitor.evaluate_now(model, start, end))
         return json_response(found.model_dump(mode="json"), 201 if new else 200)

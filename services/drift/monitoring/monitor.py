@@ -51,7 +51,11 @@ RETRY_SECONDS = 5.0
 
 @dataclass
 class Monitor:
-    """Has every window judged when it is due. `now`: system clock; `clock`: monotonic."""
+    """Has every window judged when it is due. `now`: system clock; `clock`: monotonic.
+
+    `prepare` loads what distances need; raises OperatorError if that takes longer than so many seconds. `request_seconds`: how
+    long a request waits for that, and for the evaluation of other windows.
+    """
 
     references: References
     lake_reader: LakeReader
@@ -61,6 +65,8 @@ class Monitor:
     now: Callable[[], datetime]
     clock: Callable[[], float] = time.monotonic
     poll_seconds: float = 0.5
+    prepare: Callable[[float], None] = lambda _: None
+    request_seconds: float = 5.0
     _states: dict[str, ModelState] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -99,15 +105,19 @@ class Monitor:
         """Evaluate a window now: the one given, or the last complete one. Returns the verdict, and whether it is new.
 
         Raises NotFound for a model without a release or rows, Conflict where the same window end was already evaluated on
-        request with another start, InvalidRequest where there is no complete window yet.
+        request with another start, InvalidRequest where there is no complete window yet, OperatorError after `request_seconds`.
         """
         if model not in self.references.models():
             raise NotFound(f"there is no model {model}", hint="GET /status lists the models")
-        with self.evaluation.lock:
+        with self.evaluation.within(self.request_seconds):
             watermarks = self._record_generations(model)
             subject = requested_subject(
                 self.references, self.lake_reader, self.verdicts, model, watermarks, start, end
             )
+            if (stored := self.evaluation.stored(subject)) is not None:
+                return stored, False
+        self.prepare(self.request_seconds)  # without the lock: the import takes longer than a window
+        with self.evaluation.within(self.request_seconds):
             return self.evaluation.evaluate(subject)
 
     # One poll of a model

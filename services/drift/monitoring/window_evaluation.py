@@ -8,7 +8,8 @@ A review evaluates a stored verdict on performance again, and stores a higher re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import RLock
@@ -28,7 +29,7 @@ from services.drift.verdicts.store import VerdictStore
 from services.drift.verdicts.stream_evidence import faults_of
 from services.drift.windows import Span
 from shared.contracts.verdict import Verdict
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, OperatorError
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
@@ -52,13 +53,23 @@ class WindowEvaluation:
     def __post_init__(self) -> None:
         self._faults = OutcomeFaults(self.metrics.outcome_faults, self.metrics.senders.add)
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Hold the lock in the block. Raises OperatorError if other windows are evaluated for longer than so many seconds."""
+        if not self.lock.acquire(timeout=seconds):
+            raise OperatorError("other windows are being evaluated", hint="retry after some seconds")
+        try:
+            yield
+        finally:
+            self.lock.release()
+
     def evaluate(self, subject: Subject, inputs: Verdict | None = None) -> tuple[Verdict, bool]:
         """The verdict on a window, and whether it is new. Raises Conflict, see `Monitor.evaluate_now`.
 
         `inputs`: the verdict on the inputs of the window, for one on its performance.
         """
         with self.lock:
-            existing = self._existing(subject)
+            existing = self.stored(subject)
             if existing is not None:
                 # Stored before a crash, or the same window in another generation: one cause, one verdict.
                 return existing, False
@@ -158,7 +169,8 @@ class WindowEvaluation:
         except NotFound:
             return None
 
-    def _existing(self, subject: Subject) -> Verdict | None:
+    def stored(self, subject: Subject) -> Verdict | None:
+        """The verdict on a subject that was evaluated before. Raises Conflict, see `Monitor.evaluate_now`."""
         try:
             existing = self.verdicts.get(subject.verdict_id)
         except NotFound:

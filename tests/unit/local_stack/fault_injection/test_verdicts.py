@@ -10,6 +10,7 @@ import pytest
 
 from local_stack.fault_injection.timeline import Timeline
 from local_stack.fault_injection.verdicts import wait_for_verdict
+from shared.errors import OperatorError
 from shared.http.service_client import ServiceClient
 from tests.unit.cli.fake_service import FakeService, fake_service
 
@@ -100,3 +101,21 @@ def test_evaluation_is_requested_for_the_present(drift: FakeService) -> None:
     assert wait(drift, Timeline(START, START + DAY, None)) == verdict(0)
     body = {"start": START.isoformat(), "end": (START + DAY).isoformat()}
     assert drift.asked == [("POST /models/parcels/evaluations", body)]
+
+
+def test_request_for_an_evaluation_is_repeated_while_drift_is_busy(
+    drift: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "POST /models/parcels/evaluations"
+    drift.answers[path] = (503, {"error": "the library that compares columns is being loaded"})
+    monkeypatch.setattr(
+        "local_stack.fault_injection.verdicts.time.sleep",
+        lambda _: drift.answers.update({path: (201, verdict(0))}),
+    )
+    with ServiceClient("drift", drift.url) as client:
+        now = Timeline(START, START + DAY, None)
+        assert wait_for_verdict(client, "parcels", 1, now, within_s=60.0) == verdict(0)
+    assert len(drift.asked) == 2
+    drift.answers[path] = (503, {"error": "still being loaded"})
+    with pytest.raises(OperatorError, match="still being loaded"):
+        wait(drift, now)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from threading import Event, current_thread
 
+from shared.errors import OperatorError
 from shared.http.own_threads import OwnThreads
 from tests.waiting import time_factor
 
@@ -43,3 +44,21 @@ def test_an_error_of_the_call_is_raised() -> None:
         return ""
 
     assert asyncio.run(run()) == "no"
+
+
+def test_call_that_waits_too_long_for_a_thread_is_refused() -> None:
+    async def run() -> list[str | BaseException]:
+        threads, free = OwnThreads(1, wait_seconds=0.1), Event()
+
+        def call() -> str:
+            assert free.wait(10 * time_factor())
+            return "answered"
+
+        first = asyncio.create_task(threads.run(call))
+        refused = await asyncio.gather(threads.run(call), threads.run(call), return_exceptions=True)
+        free.set()
+        return [*refused, await first, await threads.run(call)]
+
+    *refused, first, later = asyncio.run(run())
+    assert [type(one) for one in refused] == [OperatorError, OperatorError]
+    assert (first, later) == ("answered", "answered")

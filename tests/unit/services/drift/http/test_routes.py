@@ -196,6 +196,32 @@ def test_an_examination_now(service: Service, released: Manifest) -> None:
     )
 
 
+def test_evaluation_is_refused_for_a_while_where_it_would_wait_long(
+    service: Service, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the library that compares columns is loaded, and while other windows are evaluated."""
+    monitor, window = (
+        service.installation.monitor,
+        {"start": "2026-01-01T00:10:00Z", "end": "2026-01-01T00:50:00Z"},
+    )
+    loading = Event()
+    adapter = EvidentlyAdapter(load_tests=lambda: loading.wait(30))
+    monkeypatch.setattr(monitor, "request_seconds", 0.05)
+    monkeypatch.setattr(monitor, "prepare", adapter.prepare_distances)
+    for _ in range(2):
+        refused = service.client.post("/models/toy/evaluations", json=window)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "compares columns is being loaded" in refused.json()["error"]
+    loading.set()
+    with monitor.evaluation.lock:
+        refused = service.client.post("/models/toy/evaluations", json=window)
+        assert refused.status_code == 503
+        assert "other windows are being evaluated" in refused.json()["error"]
+    assert service.client.post("/models/toy/evaluations", json=window).status_code == 201
+    monkeypatch.setattr(monitor, "prepare", None)  # a verdict that is stored needs no library
+    assert service.client.post("/models/toy/evaluations", json=window).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
