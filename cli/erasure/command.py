@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from shared.errors import CallerError, Conflict, NotFound
 
 if TYPE_CHECKING:
     from cli.erasure.erasure import Erased
+    from cli.erasure.interrupted import InterruptedErasures
 
 _LOCK = "erasure.lock"
 
@@ -49,7 +52,7 @@ def erase(
     """
     from cli.erasure.erasure import Erasure
     from cli.erasure.erasure_log import append, unfinished
-    from shared.file_lock import try_lock
+    from cli.erasure.interrupted import InterruptedErasures
     from shared.models.signed_versions.installation_keys import Keys
     from shared.personal_data.pseudonyms import Pseudonyms
     from shared.stores.erasure.subject import Subject
@@ -69,40 +72,58 @@ def erase(
         if model and model not in known:
             raise NotFound(f"there is no model {model}", hint=f"known models: {', '.join(known) or 'none'}")
         models = [model] if model else known
-        lock = try_lock(settings.home / _LOCK)
-        if lock is None:
-            raise Conflict("another erasure is running", hint="run this again when it has ended")
+        lock = _locked(settings.home / _LOCK, dry_run=dry_run)
         try:
             erasure = Erasure(
                 Subject(tuple(dict.fromkeys((value, *names)))),
                 lake,
                 store,
-                open_report_store(settings.reports_url),
+                open_report_store(settings.reports_url, create=not dry_run),
                 settings.home,
                 models,
                 is_limited=bool(model),
             )
+            interrupted = InterruptedErasures(settings.home, value)
             if dry_run:
                 done = erasure.run(dry_run=True)
+                _add_earlier(done, interrupted, models)
             else:
-                identity, before = uuid4().hex[:12], unfinished(settings.home)
+                identity, again = uuid4().hex[:12], unfinished(settings.home)
                 who = {"actor": actor or os.environ.get("USER", ""), "models": models}
                 append(settings.home, identity, "started", who)
 
                 def on_found(found: Erased) -> None:
-                    found.references = sorted({*found.references, *before.references})
-                    found.trained = sorted({*found.trained, *before.trained})
+                    _add_earlier(found, interrupted, models)
                     versions = {"references": found.references, "trained": found.trained}
+                    interrupted.begin(models, **versions)
                     append(settings.home, identity, "found", versions)
 
-                done = erasure.run(dry_run=False, again=before.models, on_found=on_found)
+                done = erasure.run(dry_run=False, again=again, on_found=on_found)
                 append(settings.home, identity, "finished", who | _document(done, kafka_days))
+                interrupted.finish(models)
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
         document = {"dry_run": dry_run, **_document(done, kafka_days)}
         output.result(document, _nothing(done) if done.is_empty else _table(document))
         for note in _notes(done, document):
             output.note(note)
+
+
+def _locked(path: Path, *, dry_run: bool) -> int | None:
+    """The descriptor that holds the lock of erasures; None for a dry run, which creates no file. Raises Conflict."""
+    from shared.file_lock import is_locked, try_lock
+
+    lock = None if dry_run else try_lock(path)
+    if lock is None and (not dry_run or (path.exists() and is_locked(path))):
+        raise Conflict("another erasure is running", hint="run this again when it has ended")
+    return lock
+
+
+def _add_earlier(found: Erased, interrupted: InterruptedErasures, models: Sequence[str]) -> None:
+    """Add the versions that earlier, interrupted erasures of the same subject had found."""
+    found.references = sorted({*found.references, *interrupted.references(models)})
+    found.trained = sorted({*found.trained, *interrupted.trained(models)})
 
 
 def _document(done: Erased, kafka_days: float) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,23 +27,12 @@ def append(home: Path, erasure: str, state: str, details: Mapping[str, Any]) -> 
         os.close(descriptor)
 
 
-@dataclass(frozen=True)
-class Unfinished:
-    """Erasures that began and did not finish. `models`: earlier versions of their tables may still be readable.
-    `references` and `trained`: the versions they had found, which can no longer be found by what they have removed."""
-
-    models: frozenset[str] = frozenset()
-    references: tuple[str, ...] = ()
-    trained: tuple[str, ...] = ()
-
-
-def unfinished(home: Path) -> Unfinished:
-    """What is unfinished now."""
+def unfinished(home: Path) -> frozenset[str]:
+    """Models of erasures that began and did not finish: earlier versions of their tables may still be readable."""
     path = home / NAME
     if not path.exists():
-        return Unfinished()
+        return frozenset()
     models: dict[str, frozenset[str]] = {}
-    versions: dict[str, dict[str, Any]] = {}
     for line in path.read_text().splitlines():
         try:
             entry = json.loads(line)
@@ -52,17 +40,8 @@ def unfinished(home: Path) -> Unfinished:
             continue  # the entry of a process that was killed while it wrote
         if entry["state"] == "started":
             models[entry["erasure"]] = frozenset(entry["models"])
-        elif entry["state"] == "found":
-            versions[entry["erasure"]] = entry
-        else:  # it also finished what was unfinished before it
+        elif entry["state"] == "finished":  # it also removed the old files of those before it
             models = {
                 name: left for name, these in models.items() if (left := these - frozenset(entry["models"]))
             }
-    found = [versions[name] for name in models if name in versions]
-    return Unfinished(
-        frozenset().union(*models.values()),
-        *(
-            tuple(sorted({one for entry in found for one in entry[kind]}))
-            for kind in ("references", "trained")
-        ),
-    )
+    return frozenset().union(*models.values())

@@ -180,6 +180,14 @@ def test_subject_is_removed_and_others_are_intact(plain: Installation) -> None:
     assert again["dead_letters"] == again["spool_rows"] == 0
 
 
+def test_dry_run_creates_and_changes_no_file(plain: Installation) -> None:
+    plain.send(CANARY, CANARY, 1)
+    plain.log.drain()
+    before = {path: path.stat().st_mtime_ns for path in plain.home.rglob("*")}
+    assert plain.erase("--dry-run")["rows"] == {"loans": {"predictions": 1, "outcomes": 1}}
+    assert {path: path.stat().st_mtime_ns for path in plain.home.rglob("*")} == before
+
+
 def test_rows_on_a_spool_in_use_are_counted_and_left(plain: Installation) -> None:
     plain.send(CANARY, CANARY, 1)
     done = plain.erase()
@@ -234,6 +242,8 @@ def test_interrupted_erasure_is_finished_by_the_next(
 ) -> None:
     fill(plain)
     plain.log.spool.close()
+    monkeypatch.setattr(erasure_module, "_may_have_seen", lambda manifest, found: found is not None)
+    (version,) = plain.toys.store.versions("loans")
 
     def killed(location: str) -> None:
         raise KeyboardInterrupt
@@ -242,11 +252,16 @@ def test_interrupted_erasure_is_finished_by_the_next(
         patch.setattr(erasure_module, "remove_old_files", killed)
         done = run("erase", "--subject", CANARY, "--home", str(plain.home))
         assert done.exit_code != 0
-    assert unfinished(plain.home).models == {"loans"}
+    assert unfinished(plain.home) == {"loans"}
     assert any("lake/predictions" in path for path in files_with(plain.home, [CANARY]))
-    assert plain.erase()["rows"] == {}
+    other = run("erase", "--subject", "nobody", "--home", str(plain.home), "--json", "--dry-run")
+    assert json.loads(other.stdout)["trained"] == [], "what was found of one subject says nothing of another"
+    assert plain.erase("--dry-run")["trained"] == [f"loans {version[:12]}"]
+    again = plain.erase()
+    assert (again["rows"], again["trained"]) == ({}, [f"loans {version[:12]}"])
+    assert not (plain.home / "erasures.unfinished.json").exists()
     assert files_with(plain.home, [CANARY]) == []
-    assert unfinished(plain.home).models == frozenset()
+    assert unfinished(plain.home) == frozenset()
 
 
 def test_wrong_requests_are_refused(plain: Installation) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from shared.errors import DependencyUnavailable
 from shared.stores.certificate_hint import certificate_hint
@@ -51,10 +51,12 @@ def report_id(verdict_id: str, revision: int) -> str:
     return verdict_id if revision == 1 else f"{verdict_id}-{revision}"
 
 
-def open_report_store(url: str) -> ReportStore:
-    """The store at `url`; a missing local folder is created."""
+def open_report_store(url: str, *, create: bool = True) -> ReportStore:
+    """The store at `url`. A missing local folder is created; without `create` it stays missing, and the store is an empty one."""
     if url.startswith("file://"):
         folder = Path(unquote(urlsplit(url).path))
+        if not create and not folder.is_dir():
+            return ReportStore(MemoryStore())
         folder.mkdir(parents=True, exist_ok=True)
         return ReportStore(LocalStore(folder))
     return ReportStore(from_url(url))
@@ -96,6 +98,17 @@ class ReportStore:
             if (name := entry["path"].rsplit("/", 1)[-1]).endswith(_ENDINGS["html"])
         ]
         return sorted(pages, key=lambda one: (one.drawn_at, one.report_id), reverse=True)
+
+    def incomplete(self, model: str, before: datetime) -> list[str]:
+        """Reports without a page, last written before a time: what an interrupted write or removal has left."""
+        pages, written = set[str](), dict[str, datetime]()
+        for entry in self._list(f"{model}/")["objects"]:
+            name, _, ending = entry["path"].rsplit("/", 1)[-1].partition(".")
+            if f".{ending}" == _ENDINGS["html"]:
+                pages.add(name)
+            elif f".{ending}" in _ENDINGS.values():
+                written[name] = max(entry["last_modified"], written.get(name, entry["last_modified"]))
+        return sorted(name for name, last in written.items() if name not in pages and last < before)
 
     def remove(self, model: str, report_ids: Iterable[str]) -> None:
         """Remove reports with all their forms."""

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.erasure.erasure_log import Unfinished, append, unfinished
+from cli.erasure.erasure_log import append, unfinished
 
 WHO = {"models": ["loans"]}
 FOUND = {"references": ["loans b"], "trained": ["loans a"]}
 
 
-def test_versions_that_an_interrupted_erasure_had_found_are_kept_until_one_finishes(tmp_path: Path) -> None:
-    assert unfinished(tmp_path) == Unfinished()
+def test_models_of_an_interrupted_erasure_stay_until_one_finishes(tmp_path: Path) -> None:
+    assert unfinished(tmp_path) == frozenset()
     append(tmp_path, "e1", "started", WHO)
-    assert unfinished(tmp_path) == Unfinished(frozenset({"loans"}))
     append(tmp_path, "e1", "found", FOUND)
-    assert unfinished(tmp_path) == Unfinished(frozenset({"loans"}), ("loans b",), ("loans a",))
+    assert unfinished(tmp_path) == {"loans"}
     append(tmp_path, "e2", "started", WHO)
-    append(tmp_path, "e2", "found", {"references": [], "trained": ["loans a", "loans c"]})
-    assert unfinished(tmp_path).trained == ("loans a", "loans c")
     append(tmp_path, "e2", "finished", WHO | FOUND)
-    assert unfinished(tmp_path) == Unfinished()
+    assert unfinished(tmp_path) == frozenset()
 
 
 def test_erasure_of_another_model_finishes_nothing_of_this_one(tmp_path: Path) -> None:
     append(tmp_path, "e1", "started", WHO)
-    append(tmp_path, "e1", "found", FOUND)
     append(tmp_path, "e2", "started", {"models": ["trains"]})
     append(tmp_path, "e2", "finished", {"models": ["trains"]} | FOUND)
-    assert unfinished(tmp_path).trained == ("loans a",)
+    assert unfinished(tmp_path) == {"loans"}

@@ -28,6 +28,14 @@ def test_forms_of_a_report_are_read_as_written(store: ReportStore) -> None:
     assert store.read("other", "v1", "json") is None
 
 
+def test_missing_folder_stays_missing_where_nothing_may_be_created(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    assert not open_report_store(folder.as_uri(), create=False).has_any("toy")
+    assert not folder.exists()
+    open_report_store(folder.as_uri()).write("toy", "v1", {"html": "page"})
+    assert open_report_store(folder.as_uri(), create=False).has_any("toy")
+
+
 def test_reports_are_listed_per_model_newest_first(store: ReportStore) -> None:
     for name in ("v1", "v3", "v2"):
         store.write("toy", name, {"html": "page", "evidently": "{}"})
