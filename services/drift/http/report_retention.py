@@ -53,8 +53,15 @@ class ReportRetention:
             return []
         return removed
 
+    def remove_incomplete(self, model: str) -> None:
+        """Remove what interrupted writes and removals of a model's reports have left. An error is logged."""
+        try:
+            self.store.remove(model, self.store.incomplete(model, self.now() - PERIOD))
+        except HomeostatError as error:
+            _log.warning("reports_not_removed", model=model, error=error.message)
+
     def run(self, stop: Event) -> None:
-        """Apply it to all models every hour, since reports also age where none is drawn."""
+        """Apply it to all models every hour, since reports also age where none is drawn, and remove what is incomplete."""
         while True:
             try:
                 models = self.store.models()
@@ -63,5 +70,6 @@ class ReportRetention:
                 models = []
             for model in models:
                 self.apply(model)
+                self.remove_incomplete(model)
             if stop.wait(PERIOD.total_seconds()):
                 return

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -76,3 +77,20 @@ def test_nothing_is_removed_while_open_decisions_are_unknown(store: ReportStore)
     kept = ReportRetention(store, 1, timedelta(days=1), unknown, lambda: datetime.now(UTC))
     assert kept.apply("toy") == []
     assert names(store) == {"v0", "v1", "v2", "v3"}
+
+
+def test_what_a_stopped_removal_or_write_has_left_is_removed_later(
+    store: ReportStore, tmp_path: Path
+) -> None:
+    (tmp_path / "toy" / "v1.html").unlink()
+    store.write("toy", "v1-2", {"evidently": "{}"})
+    retention(store).remove_incomplete("toy")
+    assert store.read("toy", "v1", "json") == "{}", "it may be one that is being written"
+    stop = Event()
+    stop.set()
+    retention(store, "v0", days_later=0.1).run(stop)
+    assert store.read("toy", "v1", "json") is None
+    assert store.read("toy", "v1-2", "evidently") is None
+    assert {path.name for path in (tmp_path / "toy").iterdir()} == {
+        f"v{number}.{ending}" for number in (0, 2, 3) for ending in ("html", "json")
+    }
