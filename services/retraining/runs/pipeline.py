@@ -129,9 +129,9 @@ class Pipeline:
 
     def _snapshot(self, run: Run, folder: RunFolder) -> Run:
         deps = self._deps
+        folder.create(is_new=run.state == "queued")
         if run.state == "queued":
             run = self._transition(run, "snapshotting")
-        folder.root.mkdir(parents=True, exist_ok=True)
         summary = None
         if run.lake is not None:
             # Old versions are kept for an hour only: after a longer pause of this service, newer rows are as good.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from shared.errors import NotFound
+from shared.errors import IntegrityError, NotFound
 from shared.files import write_atomic
 
 
@@ -69,6 +71,24 @@ class RunFolder:
     def reference(self) -> Path:
         """The challenger's reference rows before packaging."""
         return self.evaluation / "reference.parquet"
+
+    def create(self, *, is_new: bool) -> None:
+        """Create the run's two folders, each by exactly one call. Raises IntegrityError for one that somebody else has put there.
+
+        Files in them are taken for those of this run. Those of a new run are empty, as a process that was killed leaves them.
+        """
+        for folder in (self.root, self.evaluation):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(mode=0o700)
+            except FileExistsError:
+                status = folder.lstat()
+                is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+                if not is_own or (is_new and any(folder.iterdir())):
+                    raise IntegrityError(
+                        f"{folder} exists, and this run has not created it",
+                        hint="find out who did; move it away, and start a new run",
+                    ) from None
 
     def require_holdout(self) -> None:
         """Raises NotFound where the holdout was deleted."""

@@ -228,6 +228,15 @@ def test_training_gets_its_folders(setup: Setup) -> None:
     assert {path.name for path in folder.champion_for_training.iterdir()} == {"manifest.json", "model.onnx"}
 
 
+def test_run_whose_folder_somebody_has_planted_fails(setup: Setup) -> None:
+    run_id = setup.ask()
+    planted = RunFolder(setup.deps.runs / run_id).root
+    planted.mkdir(parents=True)
+    (planted / "trained.json").write_text('{"attempt": 1}')
+    run = setup.drive(run_id)
+    assert (run.state, run.reason_code, setup.launcher.jobs) == ("failed", "tampered", [])
+
+
 def test_training_command_cannot_find_the_holdout(setup: Setup) -> None:
     """No file in or above the folders that it receives, nor in any run's folder, has a row of the holdout's time.
 
