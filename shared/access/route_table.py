@@ -95,7 +95,7 @@ ROUTES: Final[Mapping[str, Mapping[Route, Scope | None]]] = {
         ("POST", "/triggers"): _OP,
         ("GET", "/models/{model}/releases"): _R,
         ("GET", "/models/{model}/why-not"): _R,
-        ("POST", "/models/{model}/what-if"): _OP,
+        ("POST", "/models/{model}/what-if"): _R,  # it computes and records nothing
         ("POST", "/models/{model}/deployments"): _AD,
         ("POST", "/models/{model}/rollback"): _AD,
         ("GET", "/runs"): _R,

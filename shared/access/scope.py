@@ -16,7 +16,7 @@ class Scope(StrEnum):
         "predict"  # request predictions; submit, read and cancel tasks, read what models take and return
     )
     OUTCOMES = "outcomes"  # post outcomes
-    READ = "read"  # status, metrics, verdicts, reports, runs, lineage
+    READ = "read"  # status, metrics, verdicts, reports, runs, lineage, what another policy would have decided
     OPERATE = "operate"  # submit triggers, evaluate a window, acknowledge
     APPROVE = "approve"  # approve or reject a run
     ADMIN = "admin"  # deploy and roll back

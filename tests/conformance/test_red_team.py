@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,6 @@ from services.retraining.bootstrap import build
 from services.retraining.cause import Cause
 from services.retraining.run_states import ENDS
 from shared.access.installation_keys import ALERTMANAGER, key_path, read_key_text
-from shared.access.key_changes import create_key
-from shared.access.key_file import KeyFile, key_file_path
 from shared.access.scope import Scope
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, SENDER, partition_of
 from shared.files import write_atomic
@@ -28,7 +26,6 @@ from shared.models.signed_versions.key_files import record_secrets
 from tests.fakes.in_process_models import open_in_process
 from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
 from tests.fakes.retraining_installation import MODEL, START, make_installation
-from tests.fakes.retraining_service import wait_for
 from tests.unit.services.retraining.triggers.test_webhooks import alert, alertmanager
 
 BUDGET_RUNS = 2
@@ -53,16 +50,6 @@ def app(tmp_path: Path) -> Iterator[RetrainingApp]:
         yield RetrainingApp(installation, service, client)
 
 
-def key(app: RetrainingApp, name: str, *scopes: Scope) -> dict[str, str]:
-    with KeyFile(key_file_path(app.installation.settings)).changing() as keys:
-        _, text = create_key(keys, name, frozenset(scopes), datetime.now(UTC))
-    headers = {"Authorization": f"Bearer {text}"}
-    wait_for(
-        lambda: app.client.get("/nowhere", headers=headers).status_code != 401, 10, "the key to be known"
-    )
-    return headers
-
-
 def state_of(app: RetrainingApp) -> Any:
     """What an attack may not change."""
     return app.get("/runs"), app.get("/decisions"), app.served(), app.installation.trainings()
@@ -74,7 +61,7 @@ def test_forged_alert_starts_nothing(app: RetrainingApp) -> None:
     body = alertmanager(alert())
     del app.client.headers["Authorization"]
     assert app.client.post("/triggers", json=body).status_code == 401
-    reader = key(app, "reader", Scope.READ, Scope.PREDICT, Scope.OUTCOMES)
+    reader = app.key("reader", Scope.READ, Scope.PREDICT, Scope.OUTCOMES)
     assert app.client.post("/triggers", json=body, headers=reader).status_code == 403
     app.client.headers.update(app.installation.headers)
     assert state_of(app) == before
@@ -119,7 +106,7 @@ def test_question_whether_one_may_deploy_changes_nothing(app: RetrainingApp) -> 
     """`homeostat deploy` asks it before it trains: the access check comes before the body is read."""
     before = app.get("/runs"), app.get("/decisions")
     assert app.client.post("/models/any/deployments", json={}).status_code == 422
-    client = key(app, "shop", Scope.PREDICT)
+    client = app.key("shop", Scope.PREDICT)
     assert app.client.post("/models/any/deployments", json={}, headers=client).status_code == 403
     assert (app.get("/runs"), app.get("/decisions")) == before
 
@@ -151,7 +138,7 @@ def test_flood_of_drift_cannot_start_more_than_the_budget(app: RetrainingApp) ->
     for day in range(1, 15):
         app.service.controller.handle_cause(Cause.of_verdict(app.installation.verdict(day)))
     suggested = [run for run in app.get("/runs")["runs"] if run["state"] == "suggested"]
-    approver = key(app, "approver", Scope.READ, Scope.APPROVE)
+    approver = app.key("approver", Scope.READ, Scope.APPROVE)
     started = [
         app.client.post(f"/runs/{run['run_id']}/approve", json={}, headers=approver).status_code
         for run in suggested
@@ -178,8 +165,8 @@ def test_flood_of_drift_cannot_start_more_than_the_budget(app: RetrainingApp) ->
 def test_requester_cannot_approve(app: RetrainingApp, body: dict[str, Any]) -> None:
     """One stolen key of an operator who also approves releases nothing."""
     app.deploy()
-    both = key(app, "both", Scope.READ, Scope.OPERATE, Scope.APPROVE)
-    other = key(app, "other", Scope.READ, Scope.APPROVE)
+    both = app.key("both", Scope.READ, Scope.OPERATE, Scope.APPROVE)
+    other = app.key("other", Scope.READ, Scope.APPROVE)
     asked = app.client.post("/triggers", json=body, headers=both).json()["causes"][0]
     app.wait_for_state(asked["run_id"], "waiting_for_approval", "suggested")
     path = f"/runs/{asked['run_id']}/approve"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
 from typing import Any
 
 from services.retraining.bootstrap import Service
 from services.retraining.run_states import ENDS
 from services.retraining.settings import RetrainingSettings
+from shared.access.key_changes import create_key
+from shared.access.key_file import KeyFile, key_file_path
+from shared.access.scope import Scope
 from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.retraining_installation import MODEL, Installation, package_poor_champion
 from tests.fakes.retraining_service import wait_for
@@ -80,3 +84,13 @@ class RetrainingApp:
             self.installation.keys,
             slope=slope,
         )
+
+    def key(self, name: str, *scopes: Scope) -> dict[str, str]:
+        """The headers of a new API key, when the service knows it."""
+        with KeyFile(key_file_path(self.installation.settings)).changing() as keys:
+            _, text = create_key(keys, name, frozenset(scopes), datetime.now(UTC))
+        headers = {"Authorization": f"Bearer {text}"}
+        wait_for(
+            lambda: self.client.get("/nowhere", headers=headers).status_code != 401, 10, "the key to be known"
+        )
+        return headers

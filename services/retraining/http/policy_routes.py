@@ -18,11 +18,14 @@ from shared.contracts.policies.policy_document import with_policy
 from shared.errors import InvalidRequest, NotFound, ProjectError
 from shared.http.json_body import described as body_of
 from shared.http.json_body import parse_model
+from shared.http.own_threads import OwnThreads
 from shared.http.responses import json_response
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
+DECIDING_THREADS = 1
+DECIDING_WAIT_SECONDS = 5.0
 
 
 class PolicyDependencies(Protocol):
@@ -42,7 +45,11 @@ class PolicyDependencies(Protocol):
 
 
 def add_policy_routes(router: APIRouter, deps: PolicyDependencies) -> None:
-    """Both routes; 404 for a model that was never deployed."""
+    """Both routes; 404 for a model that was never deployed.
+
+    What-if needs the scope `read`: it records nothing. It computes, so all such requests share one thread.
+    """
+    deciding = OwnThreads(DECIDING_THREADS, DECIDING_WAIT_SECONDS)
 
     @router.get("/models/{model}/why-not")
     def why_not_started(model: str) -> Response:
@@ -50,9 +57,12 @@ def add_policy_routes(router: APIRouter, deps: PolicyDependencies) -> None:
         return json_response(why_not(deps.ledger, deps.store, deps.lake, deps.histories, model))
 
     @router.post("/models/{model}/what-if", openapi_extra=body_of(PolicyBody))
-    def what_if_armed(model: str, document: Document, limit: Limit = 10_000) -> Response:
+    async def what_if_armed(model: str, document: Document, limit: Limit = 10_000) -> Response:
         """What a policy (keys of `retraining`) would have decided on the newest `limit` verdicts. Nothing is trained."""
         given = parse_model(PolicyBody, document)
+        return await deciding.run(lambda: decided_on(model, given, limit))
+
+    def decided_on(model: str, given: PolicyBody, limit: int) -> Response:
         found = deps.histories.served_model(model)
         if found is None:
             raise NotFound(f"model {model} has not been deployed", hint="run `homeostat deploy`")

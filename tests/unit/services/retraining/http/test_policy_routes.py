@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.retraining.cause import Cause
+from shared.access.scope import Scope
 from tests.fakes.retraining_app import RetrainingApp
 from tests.fakes.retraining_installation import MODEL
 
@@ -47,3 +48,7 @@ def test_why_not_names_what_is_missing(open_app: Callable[..., RetrainingApp]) -
     whole = app.post(f"/models/{MODEL}/what-if", {"model": MODEL, **policy}, 422)
     assert whole["error"].startswith("the policy has model; a policy has retraining.triggers, ")
     assert len(app.get("/runs")["runs"]) == 1
+
+    viewer = app.key("viewer", Scope.READ)
+    answer = app.client.post(f"/models/{MODEL}/what-if", json=policy, headers=viewer)
+    assert (answer.status_code, answer.json()) == (200, would), "it is reading"
