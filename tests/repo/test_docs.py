@@ -198,6 +198,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / link).exists(), f"{page.relative_to(ROOT)} links to {link}, which is not there"
 
 
+def test_tests_named_on_a_page_exist() -> None:
+    """A promise that names its test keeps its test."""
+    written = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^(?:async )?def (test_\w+)", written, re.MULTILINE))
+    for page in pages():
+        named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
+        assert named <= known, (
+            f"{page.relative_to(ROOT)} names tests that do not exist: {sorted(named - known)}"
+        )
+
+
 def test_settings_named_on_a_page_exist() -> None:
     known = {setting.variable for setting in all_settings()}
     # Set for a training command and for tests of an installation, not read as settings.
