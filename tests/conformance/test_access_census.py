@@ -118,6 +118,7 @@ class Credentials:
             "other scheme": "Basic YTpi",
             "malformed": "Bearer key",
             "unknown": f"Bearer hs_{'0' * 12}_{'A' * 43}",
+            "token of no provider": "Bearer e30.e30.e30",
         }
         self.granted: dict[str, frozenset[Scope]] = {}
         self._add("everything", frozenset(Scope))

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from tests.audit.__main__ import hint_of, status_of, vulnerabilities_text
 from tests.audit.advisory_server import serving
-from tests.audit.bills import LOCKS, licences_of, write_bill
+from tests.audit.bills import IMAGES, LOCKS, licences_of, write_bill
 from tests.audit.dockerfile_lint import problems_of
 from tests.audit.vulnerabilities import CANARY, Source, Verdict, audit_locks
 from tests.containers.dockerfile import DOCKERFILE
@@ -151,6 +151,12 @@ def test_bill_of_materials_lists_the_lock(image: str, tmp_path: Path) -> None:
     licensed = sum("licenses" in one for one in document["components"])
     assert licensed > 0.5 * count
     assert "://" not in json.dumps([one["externalReferences"] for one in document["components"]])
+
+
+def test_every_image_has_a_bill_of_materials() -> None:
+    """Each lock but those of development and tests is one of an image."""
+    others = {"dev", "uv", "sbom", "export", "client_kserve", "client_mlserver", "kafka-jars"}
+    assert {path.stem for path in LOCKS.glob("*.txt")} - others == set(IMAGES)
 
 
 def test_licence_of_another_version_is_not_taken() -> None:

@@ -31,6 +31,7 @@ RUN_ELSEWHERE = {"catboost", "lightgbm", "xgboost"}
 # What a shell block may call besides `homeostat`: what the prerequisites give.
 PROGRAMS = {
     "make",
+    "apt-get",
     "git",
     "cd",
     "(cd",
