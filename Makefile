@@ -19,6 +19,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 LIBRARIES := build/export-libraries
 # Clients of other servers, each in an environment of its own: they need other versions of what the product uses.
 CLIENTS := kserve mlserver
+S3_SERVER := build/s3-server
 PART   ?= 1
 # Of `make fuzz`.
 SEED     ?= 1
@@ -39,7 +40,7 @@ RUN = $(BIN)/python -m tests.parallel_commands $@
 QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
-.PHONY: help venv lock lint lint-only format packages export-libraries client-libraries check test demo up down status chaos fuzz bench-serving bench-log bench-drift bench-rollout gpu \
+.PHONY: help venv lock lint lint-only format packages export-libraries client-libraries s3-server check test demo up down status chaos fuzz bench-serving bench-log bench-drift bench-rollout gpu \
 	containers audit clean
 
 help:  ## show this list
@@ -83,6 +84,7 @@ lock: | $(UV)  ## resolve dependencies: one hashed lock per image, consistent wi
 	printf 'xgboost-cpu<3.3\nlightgbm\ncatboost\n' | $(UV) $(COMPILE) - --no-deps --constraint locks/dev.txt --output-file locks/export.txt
 	for client in $(CLIENTS); do \
 		echo "$$client" | $(UV) $(COMPILE) - --output-file "locks/client_$$client.txt"; done
+	printf 'moto[s3]>=5.2.1\nflask\nflask-cors\n' | $(UV) $(COMPILE) - --output-file locks/client_s3.txt
 	echo cyclonedx-bom | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/sbom.txt
 	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
 
@@ -101,6 +103,14 @@ build/clients/%/bin/.installed: locks/client_%.txt | venv
 	@touch $@
 
 client-libraries: $(CLIENTS:%=build/clients/%/bin/.installed)  ## KServe's client and MLServer's codecs, for the tests of protocols
+	@:
+
+$(S3_SERVER)/bin/.installed: locks/client_s3.txt | venv
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(S3_SERVER)
+	@$(UV) pip sync --quiet --require-hashes --python $(S3_SERVER)/bin/python $<
+	@touch $@
+
+s3-server: $(S3_SERVER)/bin/.installed  ## the S3 server of moto, for the tests of object stores
 	@:
 
 lint: venv  ## ruff, mypy --strict, import contracts
@@ -124,7 +134,7 @@ check: WORKERS = 2
 check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
 	@$(RUN) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 
-test: venv packages export-libraries client-libraries  ## lint and every test except chaos and GPU
+test: venv packages export-libraries client-libraries s3-server  ## lint and every test except chaos and GPU
 	@$(RUN) $(LINT) tests="$(BIN)/python -m tests.flaky $(FLAKY_FILES) -q $(PARALLEL) tests"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1: a tenth of it)

@@ -1,8 +1,7 @@
-"""What every model store must keep, run over each backend: a folder and memory."""
+"""What every model store must keep, run over each backend: a folder, memory and a real S3 server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -10,13 +9,14 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from obstore.store import LocalStore, MemoryStore, ObjectStore
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, FileDigest, Manifest, Origin
 from shared.contracts.release import Release
 from shared.errors import Conflict, IntegrityError, NotFound
 from shared.stores.model_store import ModelStore
+from tests.object_stores import S3Server
 
 LOOP = LoopSpec.model_validate(
     {
@@ -37,14 +37,16 @@ def folder_backend(tmp_path: Path) -> ObjectStore:
     return LocalStore(tmp_path / "store")
 
 
-def memory_backend(tmp_path: Path) -> ObjectStore:
-    return MemoryStore()
-
-
-@pytest.fixture(params=[folder_backend, memory_backend], ids=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ModelStore:
-    make: Callable[[Path], ObjectStore] = request.param
-    return ModelStore(make(tmp_path), None)
+@pytest.fixture(params=["folder", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
+    if request.param == "memory":
+        return ModelStore(MemoryStore(), None)
+    if request.param == "folder":
+        return ModelStore(folder_backend(tmp_path), None)
+    server: S3Server = request.getfixturevalue("s3_server")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return ModelStore(from_url(f"s3://{server.new_bucket()}/models"), None)
 
 
 @pytest.fixture

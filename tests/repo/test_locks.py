@@ -35,6 +35,7 @@ def test_there_is_one_for_each_image_and_for_development() -> None:
         "export",
         "client_kserve",
         "client_mlserver",
+        "client_s3",
     }
     assert {path.stem for path in PYTHON_LOCKS} == wanted
 
