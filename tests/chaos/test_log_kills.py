@@ -13,6 +13,7 @@ import pytest
 
 from local_stack.kafka.broker import Broker
 from tests.fakes.log_processes import LogProcesses
+from tests.integration.prediction_log.asked_server import AskedServer
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
@@ -79,3 +80,40 @@ def test_two_sinks_of_which_one_sleeps_through_a_rebalance_write_each_row_once(
         beside.close()
     processes.stop()
     processes.check_conservation(kills_of_load=0)
+
+
+def test_full_spool_that_refuses_is_exact_under_kills(processes: LogProcesses, kafka_broker: Broker) -> None:
+    """Answered = lake, and refused = counted drops: a kill leaves at most the requests that it cut off beside them."""
+    rng = random.Random(11)
+    server = AskedServer(
+        processes.home,
+        processes.lake,
+        f"{processes.model}-served",
+        HOMEOSTAT_INFERENCE_SPOOL_FULL="refuse",
+        HOMEOSTAT_INFERENCE_SPOOL_BYTES=str(1 << 20),
+    )
+    server.start()
+    try:
+        processes.start("shipper", "sink")
+        server.wait_for_answers()
+        for _ in range(4):
+            kafka_broker.kill()
+            refused = server.refused_rows
+            processes.wait_for(lambda refused=refused: server.refused_rows > refused + 60, "refusals")  # type: ignore[misc]
+            processes.kill("shipper")
+            processes.start("shipper")
+            kafka_broker.start()
+            time.sleep(rng.uniform(0.5, 2))
+            server.wait_for_answers()
+            server.kill()
+            server.start()
+            server.wait_for_answers()
+    finally:
+        server.stop()
+    processes.wait_for(server.all_answers_are_in_lake, "everything the server answered is in the lake", 120)
+    processes.stop()
+    server.check()
+    cut = 3 * len(server.cut_requests)
+    assert server.refused_rows > 240
+    assert 0 <= processes.dropped_on_disk(server.model) - server.refused_rows <= cut
+    assert 0 <= processes.dropped_on_disk(server.model, "outcomes") - server.refused_outcomes <= cut

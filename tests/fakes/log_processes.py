@@ -128,14 +128,14 @@ class LogProcesses:
         found: list[str] = table["prediction_id"].to_pylist()
         return found
 
-    def dropped_on_disk(self) -> int:
-        """Predictions dropped, as the drop counters of the writers say."""
+    def dropped_on_disk(self, model: str = "", kind: str = "predictions") -> int:
+        """Rows of a model (empty: of all) that were dropped, as the drop counters of the writers say."""
         return sum(
             drop.dropped
             for folder in (self.home / "spool").iterdir()
             for drops in read_drops(folder).values()
             for drop in drops
-            if drop.kind == "predictions"
+            if drop.kind == kind and model in ("", drop.model)
         )
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:

@@ -26,8 +26,12 @@ _LONG = timedelta(days=1)
 class AskedServer:
     """One server at a time below `home`, to be killed and started again."""
 
-    def __init__(self, home: Path, lake: Lake, model: str) -> None:
+    def __init__(self, home: Path, lake: Lake, model: str, **environment: str) -> None:
+        """`environment`: settings of the server."""
         self.model = model
+        self.refused_rows = 0
+        self.refused_outcomes = 0
+        self._environment = environment
         self.answered: dict[str, tuple[float, float]] = {}
         self.outcomes: set[str] = set()
         self.cut_requests: list[float] = []
@@ -39,7 +43,7 @@ class AskedServer:
 
     def start(self) -> None:
         """Start a server; the clients ask from its first breath. Does not wait."""
-        self._server = InferenceProcess(self._home)
+        self._server = InferenceProcess(self._home, **self._environment)  # type: ignore[arg-type]
         self._stop = Event()
         self._before = len(self.answered)
         self._clients = [Thread(target=self._ask) for _ in range(_CLIENTS)]
@@ -124,7 +128,8 @@ class AskedServer:
             "rows": [{**ROW, "amount": amount} for amount in amounts],
         }
         answer = client.post(f"{self._server.url}/predict", json=asked)
-        if answer.status_code == 503:  # not ready yet
+        if answer.status_code == 503:  # not ready yet, or the spool is full
+            self.refused_rows += _ROWS if "the spool is full" in answer.text else 0
             time.sleep(0.05)
             return
         answer.raise_for_status()
@@ -135,5 +140,9 @@ class AskedServer:
         if number % 4 == 0:
             observed = (NOON + timedelta(hours=1)).isoformat()
             outcome = {"prediction_id": answers[0][0], "value": 1.0, "observed_at": observed}
-            client.post(f"{self._server.url}/outcomes", json=outcome).raise_for_status()
+            told = client.post(f"{self._server.url}/outcomes", json=outcome)
+            if told.status_code == 503 and "the spool is full" in told.text:
+                self.refused_outcomes += 1
+                return
+            told.raise_for_status()
             self.outcomes.add(answers[0][0])
