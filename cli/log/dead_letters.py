@@ -149,13 +149,15 @@ def send_again(producer: Producer, lake: Lake, letter: StoredDeadLetter) -> str:
 
     A dead letter whose rows the lake has is done: it is marked as replayed.
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     from shared.contracts.event_time import INSTANT
     from shared.contracts.topics import PREDICTIONS
     from shared.messaging.dead_letter_replay import NotReplayable, replay_of
     from shared.messaging.interfaces import RecordRefused
-    from shared.stores.dead_letters import REPLAY_EPOCH, mark_replayed
+    from shared.stores.dead_letters import REPLAY_EPOCH, UNKNOWN_PREDICTION, mark_replayed
+    from shared.stores.queries.unmatched_outcomes import known_predictions
 
     try:
         again = replay_of(letter.origin_topic, letter.reason, letter.value, letter.headers)
@@ -169,6 +171,10 @@ def send_again(producer: Producer, lake: Lake, letter: StoredDeadLetter) -> str:
         if not again.rows.num_rows:
             mark_replayed(lake, letter, rows)
             return ""
+    elif letter.reason == UNKNOWN_PREDICTION:
+        ids = pa.chunked_array([again.rows["prediction_id"]])
+        if not pc.any(known_predictions(lake, again.model, ids)).as_py():
+            return "the lake still has none of its predictions"
     try:
         key, value, headers = again.record(letter.source, REPLAY_EPOCH)
         producer.send(again.topic.name, key, value, headers).result(_ACKNOWLEDGE_SECONDS)

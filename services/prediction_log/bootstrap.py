@@ -84,6 +84,8 @@ def run_sink() -> int:
         commit_records=settings.commit_records,
         maximum_record_bytes=settings.maximum_record_bytes,
         compact_commits=settings.compact_commits,
+        hold=timedelta(hours=settings.hold_hours),
+        keep=timedelta(days=settings.keep_days) if settings.keep_days else None,
         retention=Retention(timedelta(days=settings.retention_days), timedelta(hours=settings.log_hours)),
     )
 

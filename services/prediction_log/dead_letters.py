@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import orjson
 import pyarrow as pa
 
 from shared.contracts.lake_schema import DEAD_LETTER_COLUMNS
-from shared.contracts.topics import DEAD_LETTERS
+from shared.contracts.topics import DEAD_LETTERS, OUTCOMES
+from shared.messaging.arrow import CONTENT_TYPE
 from shared.messaging.events import Event, Headers
 from shared.messaging.interfaces import Message, Producer, RecordRefused
+from shared.stores.dead_letters import UNKNOWN_PREDICTION
 
 MAXIMUM_BYTES = 500_000
 _SHORT_BYTES = 1_000
@@ -90,6 +93,24 @@ class DeadLetter:
             value=value[:MAXIMUM_BYTES],
             headers=[],
             rows=rows,
+        )
+
+    @classmethod
+    def unmatched(cls, model: str, outcomes: pa.RecordBatch, value: bytes, detail: str) -> DeadLetter:
+        """Outcomes of one writer whose prediction the lake does not have; `value`: as a record holds them."""
+        writer, epoch, sequence = (outcomes[name][0].as_py() for name in ("writer", "epoch", "sequence"))
+        rows = sha256(outcomes["sequence"].to_numpy().tobytes()).hexdigest()[:16]
+        event = Event.now(OUTCOMES.event_type, source=writer, model=model, content_type=CONTENT_TYPE)
+        return cls(
+            reason=UNKNOWN_PREDICTION,
+            detail=detail,
+            origin=f"lake/outcomes/{model}/{writer}/{epoch}/{rows}",
+            origin_topic=OUTCOMES.name,
+            origin_partition=epoch,
+            origin_offset=sequence,
+            value=value,
+            headers=event.headers(),
+            rows=outcomes.num_rows,
         )
 
     @classmethod

@@ -64,6 +64,18 @@ class SinkSettings(BaseSettings):
         description="Days after which files are deleted that the newest version of a table no longer uses. Until then, a "
         "reader that has opened an older version can read it.",
     )
+    hold_hours: float = Field(
+        24.0,
+        gt=0,
+        description="Hours for which an outcome waits for its prediction. One whose prediction is not in the lake then becomes "
+        "a dead letter with the reason unknown_prediction.",
+    )
+    keep_days: float = Field(
+        0.0,
+        ge=0,
+        description="Days after which predictions and outcomes are deleted from the lake, by when they arrived; 0 keeps them. "
+        "Runs keep the rows that their version was trained on.",
+    )
     log_hours: float = Field(
         1.0,
         gt=0,

@@ -27,6 +27,9 @@ VALUES = "values"
 SENDER = "sender"
 # Of an outcome: the hour in which the prediction's id was made. The sink adds it; records do not have it.
 ID_HOUR = "id_hour"
+# The application transaction of an outcomes table that holds until which time of receipt, in microseconds since 1970, its
+# outcomes have their prediction, or became dead letters.
+SETTLED = "settled/received_at"
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 PREDICTION_COLUMNS = pa.schema(

@@ -19,7 +19,10 @@ from shared.stores.lake import Lake
 from shared.stores.lake_errors import raises_dependency_unavailable
 
 REPLAY_EPOCH: Final = 1
-_SCHEMA, _UNAUTHENTICATED = "schema", "unauthenticated"
+UNKNOWN_PREDICTION: Final = "unknown_prediction"
+_UNAUTHENTICATED = "unauthenticated"
+# Their rows use up their sequences, as stored rows do.
+_NUMBERED = ("schema", UNKNOWN_PREDICTION)
 _COLUMNS = ("refused_at", "reason", "detail", "origin", "origin_topic", "origin_offset", "rows", "headers")
 
 
@@ -85,8 +88,8 @@ def _with_replays(lake: Lake, found: list[tuple[StoredDeadLetter, bool]]) -> lis
         transaction = stream_transaction(letter.source, REPLAY_EPOCH)
         is_replayed = table is not None and table.transaction_version(transaction) is not None
         newer = refusals.get(letter.source)
-        # A refusal of the table's schema uses up the sequences as stored rows do. Others do not: the rows were sent twice then.
-        if newer is not None and (newer.reason == _SCHEMA or not is_replayed):
+        # Other refusals use up no sequences: the rows were sent twice then.
+        if newer is not None and (newer.reason in _NUMBERED or not is_replayed):
             checked.append(replace(letter, refused_again=newer.name))
         else:
             checked.append(replace(letter, is_replayed=is_replayed))

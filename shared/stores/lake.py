@@ -102,12 +102,12 @@ class Lake:
         return self._handles.newest(location)
 
     @raises_dependency_unavailable
-    def models(self) -> list[str]:
-        """Models with predictions, by name; other folders are ignored."""
+    def models(self, kind: str = PREDICTIONS) -> list[str]:
+        """Models with predictions (or outcomes, of the kind OUTCOMES), by name; other folders are ignored."""
         if "://" in self.root:
-            files, path = fs.FileSystem.from_uri(f"{self.root.rstrip('/')}/{PREDICTIONS}")
+            files, path = fs.FileSystem.from_uri(f"{self.root.rstrip('/')}/{kind}")
         else:
-            files, path = fs.LocalFileSystem(), f"{self.root}/{PREDICTIONS}"
+            files, path = fs.LocalFileSystem(), f"{self.root}/{kind}"
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
         names = (entry.base_name for entry in found if entry.type == fs.FileType.Directory)
         return sorted(name for name in names if re.fullmatch(MODEL_NAME.strip("^$"), name))

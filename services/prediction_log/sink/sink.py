@@ -10,14 +10,17 @@ One round:
    unknown reason, try record by record; one that fails alone, while table and store work, becomes a dead letter.
 5. Commit the offsets to Kafka. After a crash before this step, the next start finds only repeats in step 4.
 
+Before step 1 outcomes that have waited long enough for their prediction become dead letters (see held_outcomes.py).
 A record that ended the process three times in steps 3 to 5 becomes a dead letter (see shared/messaging/handling_journal.py).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event as Flag
 
 from deltalake.exceptions import DeltaError
@@ -27,11 +30,13 @@ from services.prediction_log.metrics import SinkMetrics
 from services.prediction_log.sink.collector import Collector
 from services.prediction_log.sink.dead_letter_table import DeadLetterTable
 from services.prediction_log.sink.decoding import DecodedBatch, origin, read_message
+from services.prediction_log.sink.expiry import Expiry
+from services.prediction_log.sink.held_outcomes import HeldOutcomes
 from services.prediction_log.sink.progress import TOPICS, Progress
 from services.prediction_log.sink.table_properties import Retention
 from services.prediction_log.sink.table_writer import Prepared, TableWriter
 from shared.backoff import Backoff
-from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, OUTCOMES, PREDICTION_COLUMNS
 from shared.contracts.topics import DEAD_LETTERS, MAX_RECORD_BYTES
 from shared.errors import Conflict, DependencyUnavailable
 from shared.messaging.handling_journal import HandlingJournal
@@ -69,6 +74,9 @@ class Sink:
         maximum_record_bytes: int = MAX_RECORD_BYTES,
         compact_commits: int = 100,
         retention: Retention = _RETENTION,
+        hold: timedelta = timedelta(days=1),
+        keep: timedelta | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
@@ -82,6 +90,9 @@ class Sink:
         self._retention = retention
         self._tables: dict[tuple[str, str], TableWriter] = {}
         self._dead_letter_table = DeadLetterTable(lake, retention)
+        clock = now or partial(datetime.now, UTC)
+        self._held = HeldOutcomes(lake, hold, partial(self._table, OUTCOMES), self._refuse, clock)
+        self._expiry = Expiry(lake, keep, self._table, clock)
         self._identities: dict[str, TopicIdentity] | None = None
         self._identities_checked = 0.0
         self._progress = Progress(metrics)
@@ -111,6 +122,8 @@ class Sink:
         """One round; the rows written. After any error the caller rewinds the consumer, and nothing is lost."""
         if self._identities is None:
             self._identities = self._consumer.identities(TOPICS)
+        self._held.settle()
+        self._expiry.expire()
         messages = self._collector.collect()
         if not messages and time.monotonic() - self._identities_checked < _IDLE_SECONDS:
             return 0

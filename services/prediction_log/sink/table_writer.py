@@ -10,28 +10,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.dead_letters import DeadLetter
+from services.prediction_log.sink.compaction import ROW_GROUPS, compact
 from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
-from services.prediction_log.sink.table_properties import (
-    ROW_GROUP_ROWS,
-    Retention,
-    table_properties,
-    with_properties,
-)
+from services.prediction_log.sink.table_properties import Retention, table_properties, with_properties
 from services.prediction_log.sink.table_time import FarOff, read_stream_time, with_partition
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
     ID_HOUR,
     OUTCOMES,
     PARTITION,
+    SETTLED,
     feature_of,
     storing_column,
 )
@@ -41,8 +39,7 @@ from shared.stores.tables.id_hours import with_id_hours
 from shared.stores.watermark_correction import corrections_of
 
 # Readers select files by statistics of the time column and of these; without statistics they would open every file.
-_STATISTICS_COLUMNS = ("generation", "answered_at")
-_ROW_GROUP = WriterProperties(max_row_group_size=ROW_GROUP_ROWS)
+_STATISTICS_COLUMNS = ("generation", "answered_at", "received_at")
 
 
 @dataclass
@@ -95,7 +92,7 @@ class TableWriter:
 
     def prepare(self, batches: Sequence[DecodedBatch]) -> Prepared:
         """Steps 1 and 2. Writes nothing."""
-        handle = self._newest()
+        handle = self.newest()
         prepared = Prepared(handle, time=self._time)
         known = dict(_features(pa.schema(handle.schema().to_arrow())))
         kept: list[pa.Table] = []
@@ -119,6 +116,7 @@ class TableWriter:
                 continue
             known.update(_features(fitted.schema))
             if decoded.kind == OUTCOMES:
+                _unsettle(prepared, fitted)
                 fitted = with_id_hours(fitted)
             kept.append(self._placed(fitted, prepared, decoded.time_bound))
         if kept:
@@ -138,7 +136,7 @@ class TableWriter:
                 prepared.rows,
                 mode="append",
                 schema_mode="merge",
-                writer_properties=_ROW_GROUP,
+                writer_properties=ROW_GROUPS,
                 commit_properties=CommitProperties(app_transactions=transactions),
             )
         except CommitFailedError as error:
@@ -166,11 +164,41 @@ class TableWriter:
 
     def check(self) -> None:
         """Make an empty commit: it fails where the table accepts no commits at all."""
-        handle = self._newest()
+        handle = self.newest()
         try:
             write_deltalake(handle, pa.schema(handle.schema().to_arrow()).empty_table(), mode="append")
         except CommitFailedError:
             self._handle = None  # another sink committed, so the table accepts commits
+        except BaseException:
+            self._handle = None
+            raise
+
+    def mark(self, transactions: Mapping[str, int]) -> None:
+        """Store application transactions in a commit without rows. Raises Conflict."""
+        handle = self.newest()
+        empty = pa.schema(handle.schema().to_arrow()).empty_table()
+        self._change(
+            lambda properties: write_deltalake(handle, empty, mode="append", commit_properties=properties),
+            transactions,
+        )
+
+    def remove(self, predicate: str, transactions: Mapping[str, int]) -> None:
+        """Delete rows that meet a SQL predicate, and store application transactions in the same commit. Raises Conflict."""
+        handle = self.newest()
+        self._change(
+            lambda properties: handle.delete(
+                predicate, writer_properties=ROW_GROUPS, commit_properties=properties
+            ),
+            transactions,
+        )
+
+    def _change(self, commit: Callable[[CommitProperties], object], transactions: Mapping[str, int]) -> None:
+        marks = [Transaction(name, version) for name, version in transactions.items()]
+        try:
+            commit(CommitProperties(app_transactions=marks))
+        except CommitFailedError as error:
+            self._handle = None
+            raise Conflict(f"another sink wrote to {self._location} meanwhile: {error}") from error
         except BaseException:
             self._handle = None
             raise
@@ -180,21 +208,16 @@ class TableWriter:
         return self._commits >= commits
 
     def compact(self) -> None:
-        """Merge small files, then delete files that no version within the retention uses. Conflicts are harmless."""
+        """See compaction.py. Conflicts are harmless."""
         self._commits = 0
-        handle = self._newest()
+        handle = self.newest()
         try:
-            handle.optimize.compact(writer_properties=_ROW_GROUP)
-            handle.vacuum(
-                retention_hours=int(self._retention.files.total_seconds() // 3600),
-                dry_run=False,
-                enforce_retention_duration=True,
-                full=True,  # also files of a killed sink that were never committed
-            )
+            compact(handle, self._time_column, self._retention)
         except CommitFailedError:
             self._handle = None  # another sink compacts
 
-    def _newest(self) -> DeltaTable:
+    def newest(self) -> DeltaTable:
+        """The table's newest version; the handle is the writer's: do not move it."""
         if self._handle is None:
             if not DeltaTable.is_deltatable(self._location):
                 self._create()
@@ -224,6 +247,15 @@ class TableWriter:
         more = (name for name in _STATISTICS_COLUMNS if name in self._columns.names)
         hour = [] if "answered_at" in self._columns.names else [ID_HOUR]
         return table_properties(self._retention, [self._time_column, *more, *hour])
+
+
+def _unsettle(prepared: Prepared, outcomes: pa.Table) -> None:
+    """Take back how far the table is settled where outcomes come that were received before that time."""
+    settled = _high_watermark(prepared, SETTLED)
+    if settled >= 0:
+        first = pc.min(outcomes["received_at"].cast(pa.int64())).as_py()
+        if first < settled:
+            prepared.high_watermarks[SETTLED] = first
 
 
 def _high_watermark(prepared: Prepared, identity: str) -> int:

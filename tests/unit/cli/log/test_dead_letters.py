@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from shared.spool.encoding import encode_predictions
 from shared.spool.record import FRAME, frame
 from shared.stores.dead_letters import StoredDeadLetter, read_dead_letters
 from shared.stores.lake import Lake
-from tests.fakes.rows import NOON
+from tests.fakes.rows import NOON, append_outcomes, append_rows
 from tests.unit.cli.command import run
 from tests.unit.services.prediction_log.conftest import MAC, Log
 from tests.unit.services.prediction_log.sink.test_sink import batch, flawed, put
@@ -236,3 +236,48 @@ def test_a_choice_is_required(tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     home = ("--home", str(tmp_path))
     assert "name the ids, or give --all" in run("log", "dead-letters", "replay", *home).stderr
+
+
+def test_outcomes_are_replayed_when_their_prediction_has_come(tmp_path: Path) -> None:
+    log, clock = Log(tmp_path), [datetime.now(UTC)]
+    log.sink, log.consumer = log.new_sink(now=lambda: clock[0])
+    append_outcomes(log.spool, 0, 2)
+    log.drain()
+    clock[0] += timedelta(days=2)
+    log.drain()
+    assert by_reason(log)["unknown_prediction"].rows == 2
+    assert replay(log) == {"unknown_prediction": "the lake still has none of its predictions"}
+    append_rows(log.spool, 0, 2)
+    log.drain()
+    for _ in range(2):
+        assert replay(log) == {"unknown_prediction": ""}
+    log.drain()
+    assert by_reason(log)["unknown_prediction"].is_replayed
+    outcomes = log.lake.read_outcomes("flights", NOON, NOON + timedelta(days=1))
+    assert outcomes["prediction_id"].to_pylist() == ["0", "1"]
+    joined = log.lake.read_joined("flights", NOON, NOON + timedelta(days=1))
+    assert joined["outcome"].to_pylist() == [1.0, 1.0]
+    clock[0] += timedelta(hours=2)
+    log.drain()
+    assert by_reason(log)["unknown_prediction"].is_replayed, "they are settled, and stay"
+    log.spool.close()
+
+
+def test_replayed_outcomes_without_prediction_are_refused_again(tmp_path: Path) -> None:
+    log, clock = Log(tmp_path), [datetime.now(UTC)]
+    log.sink, log.consumer = log.new_sink(now=lambda: clock[0])
+    append_outcomes(log.spool, 0, 2)
+    log.drain()
+    clock[0] += timedelta(days=2)
+    log.drain()
+    append_rows(log.spool, 0, 1)
+    log.drain()
+    first = by_reason(log)["unknown_prediction"].name
+    assert replay(log) == {"unknown_prediction": ""}
+    log.drain()
+    clock[0] += timedelta(hours=2)
+    log.drain()
+    letters = {letter.name: letter for letter in read_dead_letters(log.lake)}
+    (second,) = letters.keys() - {first}
+    assert (letters[first].refused_again, letters[second].rows, letters[second].waits) == (second, 1, True)
+    log.spool.close()
