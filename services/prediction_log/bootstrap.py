@@ -58,6 +58,7 @@ def run_shipper() -> int:
         batch_seconds=settings.batch_seconds,
         record_bytes=settings.record_bytes,
         delivery_seconds=settings.delivery_seconds,
+        drain_seconds=settings.drain_seconds,
     )
 
     status = partial(status_body, "shipper", shipper)

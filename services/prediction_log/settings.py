@@ -29,6 +29,12 @@ class ShipperSettings(BaseSettings):
         gt=1,
         description="Delivery timeout: a record not acknowledged within this many seconds is sent again.",
     )
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="Seconds for which the shipper goes on after SIGTERM until everything on the spool is shipped; 0: it ends at "
+        "once, and the rest is shipped after its next start. For machines that do not come back, such as pods.",
+    )
 
 
 class SinkSettings(BaseSettings):

@@ -54,6 +54,7 @@ class Shipper:
         batch_seconds: float = 0.2,
         record_bytes: int = 900_000,
         delivery_seconds: float = 15.0,
+        drain_seconds: float = 0.0,
     ) -> None:
         self._root = root
         self._producer = producer
@@ -62,6 +63,7 @@ class Shipper:
         self._batch_seconds = batch_seconds
         self._record_bytes = record_bytes
         self._delivery_seconds = delivery_seconds
+        self._drain_seconds = drain_seconds
         self._readers: dict[str, SpoolReader] = {}
         self._skipped: dict[tuple[str, str], int] = {}
         self._still = StillSpool(root)
@@ -72,7 +74,7 @@ class Shipper:
         metrics.oldest_row_age.set_function(self.oldest_row_age)
 
     def run(self, stop: Flag) -> None:
-        """Ship until `stop` is set. A failed round is counted, logged when its error changes, and retried with backoff."""
+        """Ship until `stop` is set, then drain. A failed round is counted and retried; a new error is logged."""
         backoff = Backoff(first_s=self._batch_seconds * 2, max_s=_MAX_PAUSE_S)
         failures = 0
         while not stop.is_set():
@@ -92,6 +94,16 @@ class Shipper:
                 failures += 1
                 pause = backoff.pause(failures)
             stop.wait(max(0.0, pause - (time.monotonic() - begun)))
+        self._drain()
+
+    def _drain(self) -> None:
+        """Ship what is left for `drain_seconds`; not while Kafka is unavailable, and only until the first failure."""
+        ends = time.monotonic() + self._drain_seconds
+        try:
+            while not self.last_error and time.monotonic() < ends and (self.step() or self._is_behind):
+                pass
+        except (DependencyUnavailable, RecordRefused, OSError) as error:
+            _log.warning("drain_failed", error=str(error))
 
     def oldest_row_age(self) -> float:
         """Seconds since the oldest unacknowledged row read so far was answered; 0 without one."""

@@ -46,7 +46,7 @@ class Log:
         self.sink, self.consumer = self.new_sink()
 
     def new_shipper(
-        self, *, record_bytes: int = 900_000, batch_rows: int = 5000
+        self, *, record_bytes: int = 900_000, batch_rows: int = 5000, drain_seconds: float = 0
     ) -> tuple[Shipper, FakeProducer]:
         """A shipper as after a start: it knows what is on disk and nothing else."""
         producer = self.broker.producer()
@@ -57,6 +57,7 @@ class Log:
             batch_rows=batch_rows,
             record_bytes=record_bytes,
             delivery_seconds=1,
+            drain_seconds=drain_seconds,
         )
         return shipper, producer
 

@@ -463,6 +463,30 @@ def test_no_pause_before_large_rows_that_a_round_had_no_budget_for(
     assert stop.shipped == 6
 
 
+@pytest.mark.parametrize(("drain_seconds", "shipped"), [(60, 6), (0, 0)])
+def test_drain_ships_the_whole_spool_after_the_stop(
+    log: Any, monkeypatch: pytest.MonkeyPatch, drain_seconds: float, shipped: int
+) -> None:
+    monkeypatch.setattr(shipper_module, "_ROUND_BYTES", 50_000)
+    for _ in range(6):
+        append_picture(log.spool, 10_000)
+    stop = Event()
+    stop.set()
+    log.new_shipper(drain_seconds=drain_seconds)[0].run(stop)
+    assert sum(map(len, sequences(log.broker.messages(PREDICTIONS.name)))) == shipped
+
+
+def test_drain_ends_at_the_first_failure(log: Any) -> None:
+    append_rows(log.spool, 0)
+    log.broker.down = True
+    stop = Event()
+    stop.set()
+    shipper, _ = log.new_shipper(drain_seconds=600)
+    shipper.run(stop)
+    log.broker.down = False
+    assert log.new_shipper()[0].step() == 1, "it stays on the spool"
+
+
 def test_failed_dead_letter_is_retried(log: Any) -> None:
     append_picture(log.spool, 10_000)
     shipper, _ = log.new_shipper(record_bytes=30_000)
