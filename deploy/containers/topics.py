@@ -5,22 +5,23 @@ from __future__ import annotations
 import sys
 
 from local_stack.kafka.admin import create_topics, wait_for_broker
+from local_stack.settings import LocalStackSettings
 from shared.contracts import topics
 from shared.errors import HomeostatError
 from shared.messaging.security.kafka_security import kafka_security
 from shared.messaging.security.settings import KafkaSettings
-from shared.settings import HomeostatSettings
 
 TIMEOUT_S = 120.0
 
 
 def main() -> int:
     """Create the missing topics; existing ones are not changed."""
-    kafka = HomeostatSettings().kafka
+    settings = LocalStackSettings()
+    kafka = settings.kafka
     try:
         security = kafka_security(KafkaSettings())
         wait_for_broker(kafka, deadline_s=TIMEOUT_S, security=security)
-        create_topics(kafka, topics.ALL, security=security)
+        create_topics(kafka, topics.ALL, replication=settings.kafka_replication, security=security)
     except HomeostatError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

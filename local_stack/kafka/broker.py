@@ -1,4 +1,4 @@
-"""An Apache Kafka broker (KRaft, one node) as a child process."""
+"""An Apache Kafka broker (KRaft) as a child process."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class Broker:
             )
 
     def _format(self, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", new_cluster_id())
+        cluster = self.files.cluster_id or new_cluster_id()
+        tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster)
         return subprocess.run(
             [*self._program(), *options, *tool, "-c", str(self.files.properties_file)],
             capture_output=True,
@@ -123,9 +124,9 @@ class Broker:
             self._process.wait(30)
             self._process = None
 
-    def create_topics(self) -> None:
-        """Create Homeostat's missing topics."""
-        create_topics(self.bootstrap, topics.ALL)
+    def create_topics(self, *, replication: int = 0) -> None:
+        """Create Homeostat's missing topics, with so many copies; 0: one on each broker, at most three."""
+        create_topics(self.bootstrap, topics.ALL, replication=replication)
 
     def _program(self) -> list[str]:
         return [

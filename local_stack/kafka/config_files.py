@@ -1,10 +1,11 @@
-"""Configuration files of a single-node KRaft broker: properties and logging."""
+"""Configuration files of a KRaft node that is broker and controller, alone or in a cluster: properties and logging."""
 
 from __future__ import annotations
 
 import base64
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LOGGING = """\
@@ -22,12 +23,18 @@ logger.start.level = info
 
 @dataclass(frozen=True)
 class BrokerFiles:
-    """The broker's `folder` with its files, the `host` it listens on, the `port` for clients and the `controller_port`."""
+    """The broker's `folder` with its files, the `host` it listens on, the `port` for clients and the `controller_port`.
+
+    In a cluster, `node_id` is its own, `cluster_id` that of all, and `controllers` the addresses of the controllers by node id.
+    """
 
     folder: Path
     port: int
     controller_port: int
     host: str = "127.0.0.1"
+    node_id: int = 1
+    cluster_id: str = ""
+    controllers: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def properties_file(self) -> Path:
@@ -51,23 +58,29 @@ class BrokerFiles:
 
 
 def properties(files: BrokerFiles) -> str:
-    """Text of server.properties: one node that is broker and controller, sized for a shared machine."""
+    """Text of server.properties: a node that is broker and controller, sized for a shared machine.
+
+    Its internal topics have up to three copies, and so have new topics that name no number.
+    """
+    controllers = dict(files.controllers) or {files.node_id: f"{files.host}:{files.controller_port}"}
+    copies = min(3, len(controllers))
+    in_sync = str(minimum_in_sync(copies) or 1)
     settings = {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@{files.host}:{files.controller_port}",
+        "node.id": str(files.node_id),
+        "controller.quorum.voters": ",".join(f"{number}@{place}" for number, place in controllers.items()),
         "listeners": f"PLAINTEXT://{files.host}:{files.port},CONTROLLER://{files.host}:{files.controller_port}",
         "advertised.listeners": f"PLAINTEXT://{files.host}:{files.port}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         "log.dirs": str(files.data.absolute()),
-        "offsets.topic.replication.factor": "1",
+        "offsets.topic.replication.factor": str(copies),
         "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.replication.factor": str(copies),
+        "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": "1",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": str(copies),
+        "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": "0",
         "auto.create.topics.enable": "false",
         # By default an idle controller writes an empty record twice a second.
@@ -82,7 +95,17 @@ def properties(files: BrokerFiles) -> str:
         "num.io.threads": "4",
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     }
+    if copies > 1:
+        settings |= {"default.replication.factor": str(copies), "min.insync.replicas": in_sync}
     return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def minimum_in_sync(copies: int) -> int:
+    """Copies that must have a record before it counts as delivered: a majority of three or more; 0 for the brokers' default.
+
+    A broker that is lost then neither loses records nor keeps others from being written; with two copies it would do either.
+    """
+    return copies // 2 + 1 if copies >= 3 else 0
 
 
 def write_files(files: BrokerFiles) -> None:

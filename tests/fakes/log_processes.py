@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,18 @@ class LogProcesses:
         )
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._starts = 0
+
+    def other_machine(self) -> LogProcesses:
+        """The same installation on another machine: a home of its own with the same keys, the same lake, broker and group."""
+        home = self.home / "other"
+        shutil.copytree(self.home / "keys", home / "keys")
+        other = LogProcesses(home, "")
+        other.model, other.lake = self.model, self.lake
+        other._environment = self._environment | {
+            "HOMEOSTAT_HOME": str(home),
+            "HOMEOSTAT_LAKE": str(self.home / "lake"),
+        }
+        return other
 
     def start(self, *names: str) -> None:
         """Start `load`, `shipper` or `sink` and wait until they work; their output goes to a file below `home`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from local_stack.kafka.admin import wait_for_broker
+from local_stack.kafka.admin import create_topics, topic_copies, wait_for_broker
 from local_stack.kafka.broker import Broker, local_broker
 from local_stack.kafka.class_archive import ClassArchive
 from local_stack.kafka.config_files import BrokerFiles
@@ -56,6 +56,14 @@ def test_creating_topics_again_changes_nothing(kafka_broker: Broker) -> None:
     offset = write(kafka_broker.bootstrap, b"before")
     kafka_broker.create_topics()
     assert read(kafka_broker.bootstrap, offset) == b"before"
+
+
+def test_more_copies_than_brokers_are_an_error_with_a_hint(kafka_broker: Broker) -> None:
+    wanted = topics.Topic("too_many_copies", 1, "none.v1", "none")
+    with pytest.raises(DependencyUnavailable, match="did not create the topics") as error:
+        create_topics(kafka_broker.bootstrap, [wanted], replication=3)
+    assert "HOMEOSTAT_KAFKA_REPLICATION" in error.value.hint
+    assert topic_copies(kafka_broker.bootstrap) == {topic.name: 1 for topic in topics.ALL}
 
 
 def test_what_was_acknowledged_survives_stop_and_kill(kafka_broker: Broker) -> None:

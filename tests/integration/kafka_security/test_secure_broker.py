@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from local_stack.certificates import CertificateFolder, create_certificates
-from local_stack.kafka.admin import missing_topics
+from local_stack.kafka.admin import topic_copies
 from shared.contracts import topics
 from shared.errors import DependencyUnavailable
 from shared.messaging.consumer import open_consumer
@@ -69,7 +69,9 @@ def refusal(broker: SecureBroker, security: KafkaSecurity) -> DependencyUnavaila
 def test_record_travels_with_scram_over_tls(secure_broker: SecureBroker, files: CertificateFolder) -> None:
     security = scram(files)
     assert travels(secure_broker.secure.bootstrap, security, uuid4().bytes)
-    assert missing_topics(secure_broker.secure.bootstrap, security=security) == []
+    assert topic_copies(secure_broker.secure.bootstrap, security=security) == {
+        topic.name: 1 for topic in topics.ALL
+    }
 
 
 def test_record_travels_with_a_client_certificate(
@@ -80,7 +82,7 @@ def test_record_travels_with_a_client_certificate(
     pair = {"certificate": files.client, "key": files.client_key}
     assert travels(bootstrap, kafka_security(KafkaSettings(**settings | pair)), uuid4().bytes)
     with pytest.raises(DependencyUnavailable, match="the TLS handshake failed: .*certificate") as error:
-        missing_topics(bootstrap, security=kafka_security(KafkaSettings(**settings)))
+        topic_copies(bootstrap, security=kafka_security(KafkaSettings(**settings)))
     assert "HOMEOSTAT_KAFKA_CERTIFICATE" in error.value.hint
 
 
@@ -120,7 +122,7 @@ def test_other_mechanism_is_named(secure_broker: SecureBroker, files: Certificat
 def test_tls_with_a_plain_listener_is_named(secure_broker: SecureBroker, files: CertificateFolder) -> None:
     bootstrap = secure_broker.bootstrap
     with pytest.raises(DependencyUnavailable, match="the TLS handshake failed"):
-        missing_topics(bootstrap, security=scram(files))
+        topic_copies(bootstrap, security=scram(files))
 
 
 def test_record_travels_with_a_token(secure_broker: SecureBroker, files: CertificateFolder) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from local_stack.kafka.config_files import BrokerFiles, new_cluster_id, properties, write_files
+from local_stack.kafka.config_files import (
+    BrokerFiles,
+    minimum_in_sync,
+    new_cluster_id,
+    properties,
+    write_files,
+)
 
 
 def test_properties_name_ports_host_and_data(tmp_path: Path) -> None:
@@ -33,6 +39,41 @@ def test_killed_broker_may_register_again_soon(tmp_path: Path) -> None:
     session, heartbeat = found["broker.session.timeout.ms"], found["broker.heartbeat.interval.ms"]
     assert session + heartbeat <= 5000
     assert session / heartbeat >= 4
+
+
+def test_node_of_a_cluster_knows_the_others_and_keeps_three_copies(tmp_path: Path) -> None:
+    controllers = {number: f"127.0.0.1:{9092 + number}" for number in (1, 2, 3, 4)}
+    place = BrokerFiles(tmp_path, 9092, 9094, node_id=2, cluster_id="x" * 22, controllers=controllers)
+    lines = dict(line.split("=", 1) for line in properties(place).splitlines())
+    assert lines["node.id"] == "2"
+    assert lines["controller.quorum.voters"] == (
+        "1@127.0.0.1:9093,2@127.0.0.1:9094,3@127.0.0.1:9095,4@127.0.0.1:9096"
+    )
+    copies = {name: value for name, value in lines.items() if name.endswith("replication.factor")}
+    assert set(copies.values()) == {"3"}
+    assert {"default.replication.factor", "offsets.topic.replication.factor"} <= set(copies)
+    in_sync = {name: value for name, value in lines.items() if name.endswith(("min.isr", "insync.replicas"))}
+    assert set(in_sync.values()) == {"2"}
+    assert len(in_sync) == 3
+
+
+def test_single_node_keeps_one_copy_of_everything(tmp_path: Path) -> None:
+    lines = dict(line.split("=", 1) for line in properties(BrokerFiles(tmp_path, 1, 2)).splitlines())
+    assert {value for name, value in lines.items() if name.endswith(("replication.factor", "min.isr"))} == {
+        "1"
+    }
+    assert "default.replication.factor" not in lines
+
+
+def test_majority_of_three_or_more_copies_is_required() -> None:
+    assert {copies: minimum_in_sync(copies) for copies in (0, 1, 2, 3, 4, 5)} == {
+        0: 0,
+        1: 0,
+        2: 0,
+        3: 2,
+        4: 3,
+        5: 3,
+    }
 
 
 def test_files_are_rewritten_and_data_is_kept(tmp_path: Path) -> None:
