@@ -132,6 +132,7 @@ CMD ["python", "-m", "services.console"]
 # The command line: whatever else `homeostat` does.
 FROM common AS service-cli
 COPY deploy/containers/keys.py deploy/containers/topics.py deploy/containers/demo.py /app/deploy/containers/
+COPY deploy/kubernetes /app/deploy/kubernetes
 COPY dashboards /app/dashboards
 COPY local_stack /app/local_stack
 # `homeostat replay` uses the client; models are exported where they are trained.

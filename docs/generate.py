@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from docs.reference.boards import panel_table
+from docs.reference.chart_values import chart_values_table
 from docs.reference.commands import command_table, exit_code_table
 from docs.reference.contracts import (
     columns_table,
@@ -57,6 +58,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "columns": columns_table,
     "errors": error_table,
     "panels": panel_table,
+    "values": chart_values_table,
 }
 _BLOCK = re.compile(
     r"(<!-- table: (?P<name>\S+) ?(?P<subject>\S*) -->\n).*?(<!-- end of table -->)", re.DOTALL

@@ -26,6 +26,7 @@ LONGEST_FIRST = (
     "clients",
     "export",
     "conformance",
+    "kubernetes",
     "repo",
     "unit",
     "gpu",

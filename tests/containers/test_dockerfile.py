@@ -50,6 +50,7 @@ EXTRA = {
         "deploy/containers/keys.py",
         "deploy/containers/topics.py",
         "deploy/containers/demo.py",
+        "deploy/kubernetes",
     }
 }
 FULL_TAG = re.compile(r"^[a-z0-9./-]+:v?\d+\.\d+\.\d+(-[a-z0-9.-]+)?$|^postgres:\d+\.\d+-[a-z]+$")

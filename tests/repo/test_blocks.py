@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 from docs.generate import ROOT, pages
 from docs.reference.commands import find_command
@@ -22,6 +23,9 @@ from services.inference.models.input_schema import Schema
 from services.inference.models.labels import Labels
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
+from tests.kubernetes.chart import SCHEMA as CHART_SCHEMA
+from tests.kubernetes.chart import VALUES as CHART_VALUES
+from tests.kubernetes.chart import merged
 from tests.repo.tracked import tracked
 
 PAGES = sorted(path for path in tracked() if path.suffix == ".md")
@@ -55,6 +59,9 @@ PROGRAMS = {
     "useradd",
     "install",
     "systemctl",
+    "helm",
+    "kubectl",
+    "tar",
 }
 
 
@@ -154,6 +161,9 @@ def test_yaml_is_a_specification_or_part_of_one(block: Block) -> None:
     document = yaml.safe_load(block.text)
     if "receivers" in document:
         return  # Alertmanager's, which its own tool checks: test_alerts.py
+    if "modelStore" in document:  # values of the Helm chart
+        Draft7Validator(CHART_SCHEMA).validate(merged(CHART_VALUES, document))
+        return
     if "model" in document:
         parse_loop_spec(block.text)
     else:

@@ -9,8 +9,8 @@ import pytest
 
 LOCKS = Path(__file__).parents[2] / "locks"
 PYTHON_LOCKS = sorted(path for path in LOCKS.glob("*.txt") if path.name != "kafka-jars.txt")
-# Clients of other servers have environments of their own, which no image has.
-IMAGE_LOCKS = [path for path in PYTHON_LOCKS if not path.stem.startswith("client_")]
+# Clients of other servers, and tools for the Helm chart, have places of their own, which no image has.
+IMAGE_LOCKS = [path for path in PYTHON_LOCKS if not path.stem.startswith(("client_", "kubernetes"))]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
 
 
@@ -36,6 +36,7 @@ def test_there_is_one_for_each_image_and_for_development() -> None:
         "client_kserve",
         "client_mlserver",
         "client_s3",
+        "kubernetes",
     }
     assert {path.stem for path in PYTHON_LOCKS} == wanted
 

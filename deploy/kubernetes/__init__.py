@@ -1,0 +1,1 @@
+"""What runs inside a Kubernetes cluster beside the services: jobs of the chart in deploy/helm."""
