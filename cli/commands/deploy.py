@@ -157,7 +157,7 @@ def deploy(
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
     from shared.contracts.loop_yaml import read_loop_spec
-    from shared.contracts.manifest import MODEL_FILES
+    from shared.contracts.version_files.names import MODEL_FILES
     from shared.models.signed_versions.installation_keys import ensure_keys
     from shared.stores.model_store import open_model_store
 

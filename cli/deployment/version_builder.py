@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from cli.deployment.parquet_rows import check_columns, newest, newest_time, read_rows, with_scores
 from cli.deployment.review.deployed_rows import DeployedRows
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import ARCHIVE, MODEL, REFERENCE, Manifest, Origin
+from shared.contracts.manifest import REFERENCE, Manifest, Origin
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import ProjectError
 from shared.models.losses import Scores
 from shared.models.probe import probe

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared.contracts.manifest import MODEL_FILES, REFERENCE
+from shared.contracts.manifest import REFERENCE
+from shared.contracts.version_files.names import MODEL_FILES
 from shared.errors import ExportRefused
 from shared.files import atomic_path, write_atomic
 

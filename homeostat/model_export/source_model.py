@@ -10,7 +10,7 @@ import pandas as pd
 
 from homeostat.model_export.columns import Column
 from homeostat.model_export.prediction_kind import Floats, PredictionKind
-from shared.contracts.manifest import ARCHIVE, MODEL
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 
 # A model of ONNX, or the archive of a program of torch.export.
 Converted: TypeAlias = "onnx.ModelProto | bytes"

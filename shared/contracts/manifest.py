@@ -15,13 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.contracts.feature import Feature, Matrix
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.prediction import Prediction
+from shared.contracts.version_files.names import MODEL_FILES
 from shared.errors import IntegrityError
 
 MANIFEST = "manifest.json"
-MODEL = "model.onnx"
-ARCHIVE = "model.pt2"
-# A version holds one of these: a model of ONNX, or a program of torch.export.
-MODEL_FILES = (MODEL, ARCHIVE)
 REFERENCE = "reference.parquet"
 SIGNATURE = "signature.json"
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from shared.contracts.feature import MATRIX_TYPES, Feature, Matrix
 from shared.contracts.prediction import Prediction
 from shared.errors import UnservableModel
+from shared.models.tensor_type import TensorType
 
 Array = npt.NDArray[Any]
 
@@ -44,21 +45,6 @@ _ROWS: Final = {
     "embedding": "prediction.size numbers per row",
 }
 _ANSWERS: Final = {"classes": "probabilities", "values": "numbers", "embedding": "embeddings"}
-
-
-@dataclass(frozen=True)
-class TensorType:
-    """An input or output of a model: `kind` as onnxruntime names it, such as `tensor(float)`; a free axis is None."""
-
-    name: str
-    kind: str
-    shape: tuple[int | None, ...]
-
-    @classmethod
-    def of(cls, argument: Any) -> TensorType:
-        """From an onnxruntime NodeArg."""
-        free = (axis if isinstance(axis, int) else None for axis in argument.shape)
-        return cls(argument.name, argument.type, tuple(free))
 
 
 @dataclass(frozen=True)

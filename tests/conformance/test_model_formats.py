@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.manifest import ARCHIVE, MODEL
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.models.probe import probe
 from shared.models.runners.loading import load_model
 from tests.fakes.inference_server import InferenceServer

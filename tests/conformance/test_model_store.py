@@ -12,8 +12,9 @@ import pytest
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, FileDigest, Manifest, Origin
+from shared.contracts.manifest import MANIFEST, REFERENCE, SIGNATURE, FileDigest, Manifest, Origin
 from shared.contracts.release import Release
+from shared.contracts.version_files.names import MODEL
 from shared.errors import Conflict, IntegrityError, NotFound
 from shared.stores.model_store import ModelStore
 from tests.object_stores import S3Server

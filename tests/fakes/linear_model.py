@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.loop_yaml import parse_loop_spec
-from shared.contracts.manifest import ARCHIVE, Manifest, Origin
+from shared.contracts.manifest import Manifest, Origin
+from shared.contracts.version_files.names import ARCHIVE
 from shared.models.signed_versions.packaging import package_version
 from tests.fakes.torch_archive import archive
 from tests.fakes.toy_model import ToyStore

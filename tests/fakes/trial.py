@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from services.inference.models.loader import Trial
 from services.inference.models.servable import Engine
 from services.inference.runtimes.engines import EngineOptions
-from shared.contracts.manifest import MODEL
+from shared.contracts.version_files.names import MODEL
 from shared.models.file_safety import check_model_file
 
 

@@ -16,7 +16,7 @@ from services.inference.runtimes.devices import Device
 from services.inference.runtimes.engines import EngineOptions, open_engine
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.runtimes.tensorrt import check_tensorrt
-from shared.contracts.manifest import MODEL
+from shared.contracts.version_files.names import MODEL
 from shared.errors import UnservableModel
 
 pytestmark = pytest.mark.gpu

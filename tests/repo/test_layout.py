@@ -31,7 +31,7 @@ HOMES = {
     ),
     "onnxruntime": (
         "services/inference/runtimes",
-        "shared/models/onnx_runner.py",
+        "shared/models/runners/onnx_engine.py",
         "cli/checks/machine.py",
         "homeostat/model_export",
         "loadtests",
@@ -131,6 +131,7 @@ def test_retraining_loads_no_model_in_its_own_process() -> None:
     loaders = {
         "shared.models.runners.loading",
         "shared.models.onnx_runner",
+        "shared.models.runners.onnx_engine",
         "shared.models.torch_archive.torch_model",
     }
     loading = [

@@ -42,7 +42,7 @@ from homeostat.model_export.source_model import Converted
 from homeostat.model_export.tensors import is_tensor_column, tensor_values
 from homeostat.model_export.trees.tree_model import names_or_candidates
 from shared.errors import ExportRefused
-from shared.models.onnx_runner import open_session
+from shared.models.runners.onnx_engine import open_session
 
 _TYPES: dict[int, Any] = {
     TensorProto.FLOAT: np.float32,

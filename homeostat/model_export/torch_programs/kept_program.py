@@ -18,7 +18,7 @@ from homeostat.model_export.prediction_kind import of_classes
 from homeostat.model_export.source_model import Converted
 from homeostat.model_export.torch_programs.evaluation_mode import check_program
 from shared.errors import ExportRefused
-from shared.models.contract import TensorType
+from shared.models.tensor_type import TensorType
 from shared.models.torch_archive.torch_model import TorchModel
 
 _ELEMENTS = {

@@ -25,9 +25,9 @@ import orjson
 
 from services.drift.evaluation.columns import Floats, Objects
 from services.drift.evaluation.data_quality import missing
-from services.drift.evaluation.deferred_package import defer_package
 from shared.data_checks.report_escaping import escape_script_data
 from shared.data_checks.report_page import report_page
+from shared.deferred_package import defer_package
 from shared.errors import OperatorError
 from shared.observability.logs import get_logger
 

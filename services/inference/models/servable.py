@@ -17,12 +17,14 @@ from services.inference.models.input_schema import Batch, Schema
 from services.inference.models.labels import Labels
 from shared.contracts.event_time import INSTANT
 from shared.contracts.loop_spec import DEFAULT_BOUND
-from shared.contracts.manifest import ARCHIVE, Manifest, short
+from shared.contracts.manifest import Manifest, short
 from shared.contracts.release import Release
+from shared.contracts.version_files.names import ARCHIVE
 from shared.errors import UnservableModel
 from shared.models.answer_checks import answer_check, check_rows
-from shared.models.contract import TensorType, check_signature
+from shared.models.contract import check_signature
 from shared.models.runtime_errors import MODEL_FAILED
+from shared.models.tensor_type import TensorType
 from shared.personal_data.pseudonyms import Pseudonyms
 
 Array = npt.NDArray[Any]

@@ -13,7 +13,7 @@ from services.inference.open_inference.codec import InferRequest
 from services.inference.open_inference.datatypes import check_values
 from services.inference.open_inference.tensors import InferInput
 from shared.contracts.feature import Feature
-from shared.contracts.manifest import ARCHIVE, MODEL
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import InvalidRequest
 from shared.models.nullable_booleans import is_flag
 

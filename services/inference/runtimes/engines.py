@@ -10,11 +10,12 @@ from services.inference.declared_precision import DeclaredForms, Form
 from services.inference.runtimes.devices import Device, choose_device
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.runtimes.tensorrt import engine_folder
-from shared.contracts.manifest import ARCHIVE, Manifest
+from shared.contracts.version_files.names import ARCHIVE
 from shared.errors import UnservableModel
 
 if TYPE_CHECKING:
     from services.inference.runtimes.torch import ServedProgram
+    from shared.contracts.manifest import Manifest
 
 Loaded: TypeAlias = "OnnxModel | ServedProgram"
 

@@ -18,13 +18,11 @@ from services.inference.runtimes.half_precision import to_float16
 from services.inference.runtimes.providers import Provider, provider_options
 from services.inference.runtimes.tensorrt import PROVIDER, check_tensorrt, tensorrt_options
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType
 from shared.models.runtime_errors import MODEL_FAILED, cannot_load, reason
-from shared.observability.logs import get_logger
+from shared.models.tensor_type import TensorType
 
 Array = npt.NDArray[Any]
 _EXACT = Form()
-_log = get_logger(__name__)
 
 
 class OnnxModel:
@@ -79,13 +77,17 @@ class OnnxModel:
         return np.asarray(result)
 
     def _bind(self, maximum_batch_rows: int) -> None:
+        # The isolated process on a CPU, which is started for every new version, does without the logs and their settings.
+        from shared.observability.logs import get_logger
+
+        log = get_logger(__name__)
         if texts := texts_of(self._session):
-            _log.info("inputs_not_bound", inputs=texts, reason="onnxruntime reads texts on the CPU only")
+            log.info("inputs_not_bound", inputs=texts, reason="onnxruntime reads texts on the CPU only")
             return
         on_device = tensors_on_device(self._session)
         self.batch_sizes = batch_sizes(maximum_batch_rows)
         self._bound = BoundSession(self._session, kind="cuda", on_device=on_device, sizes=self.batch_sizes)
-        _log.info("inputs_bound", on_device=sorted(on_device))
+        log.info("inputs_bound", on_device=sorted(on_device))
 
     @staticmethod
     def _tensorrt(model: bytes, form: Form, engines: Path | None, maximum_batch_rows: int) -> Provider:

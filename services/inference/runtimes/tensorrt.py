@@ -18,7 +18,7 @@ import onnxruntime
 
 from services.inference.declared_precision import Form
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType
+from shared.models.tensor_type import TensorType
 
 PROVIDER: Final = "TensorrtExecutionProvider"
 # The libraries that onnxruntime's provider names, in the order in which they need each other.

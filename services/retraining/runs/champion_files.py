@@ -6,7 +6,8 @@ import shutil
 
 from services.retraining.ledger.records import Run
 from services.retraining.runs.workspace import RunFolder
-from shared.contracts.manifest import MANIFEST, MODEL_FILES
+from shared.contracts.manifest import MANIFEST
+from shared.contracts.version_files.names import MODEL_FILES
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.verification import verify_version
 from shared.stores.model_store import ModelStore

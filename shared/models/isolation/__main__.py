@@ -10,9 +10,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from shared.contracts.manifest import ARCHIVE
+from shared.contracts.version_files.names import ARCHIVE
 from shared.models.isolation.model_server import ModelServer, serve
-from shared.models.onnx_runner import OnnxEngine, open_session
+from shared.models.runners.onnx_engine import OnnxEngine, open_session
 
 
 def open_engine(name: str, model: bytes, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

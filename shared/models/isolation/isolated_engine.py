@@ -8,8 +8,8 @@ from typing import Any
 import numpy.typing as npt
 
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType
 from shared.models.isolation.frames import describe, restore
+from shared.models.tensor_type import TensorType
 
 Array = npt.NDArray[Any]
 # Sends work and returns the result: a head and bytes.

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.contracts.manifest import ARCHIVE, MODEL
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import HomeostatError, UnservableModel
 from shared.models.file_safety import check_model_file
 from shared.models.isolation.frames import PeerGone, describe, receive, restore, send

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import ARCHIVE
+from shared.contracts.version_files.names import ARCHIVE
 from shared.models.model_bytes import read_model
 from shared.models.runners.model_runner import ModelRunner
 

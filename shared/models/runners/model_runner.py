@@ -14,8 +14,9 @@ import pyarrow as pa
 from shared.contracts.feature import Feature
 from shared.contracts.loop_spec import LoopSpec
 from shared.models.answer_checks import check_finite, check_probabilities, check_probability, check_rows
-from shared.models.contract import TensorType, check_signature
+from shared.models.contract import check_signature
 from shared.models.feature_arrays import to_arrays
+from shared.models.tensor_type import TensorType
 
 Array = npt.NDArray[Any]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from hashlib import file_digest, sha256
 from pathlib import Path
-
-from model_signing import hashing
+from typing import TYPE_CHECKING
 
 from shared.contracts.manifest import SIGNATURE, FileDigest
+from shared.models.signed_versions.signing_library import prepare_signing_library
+
+if TYPE_CHECKING:
+    from model_signing.hashing import Config
 
 
 def digest(content: bytes) -> FileDigest:
@@ -21,8 +24,11 @@ def digest_of_file(path: Path) -> FileDigest:
         return FileDigest(sha256=file_digest(file, "sha256").hexdigest(), size=file.tell())
 
 
-def signed_files(folder: Path) -> hashing.Config:
+def signed_files(folder: Path) -> Config:
     """Every file of the folder but the signature itself."""
+    prepare_signing_library()
+    from model_signing import hashing
+
     config = hashing.Config()  # type: ignore[no-untyped-call]
     config.set_ignored_paths(paths=[folder / SIGNATURE])
     return config

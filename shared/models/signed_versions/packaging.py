@@ -6,22 +6,14 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 
-from model_signing import signing
-
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import (
-    ARCHIVE,
-    MANIFEST,
-    MODEL,
-    REFERENCE,
-    SIGNATURE,
-    Manifest,
-    Origin,
-)
+from shared.contracts.manifest import MANIFEST, REFERENCE, SIGNATURE, Manifest, Origin
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import ProjectError
 from shared.files import UnusableFile, copy_regular
 from shared.models.model_bytes import MAX_MODEL_BYTES
 from shared.models.signed_versions.digests import digest_of_file, signed_files
+from shared.models.signed_versions.signing_library import prepare_signing_library
 
 
 def package_version(
@@ -61,6 +53,9 @@ def package_version(
         files[name] = digest_of_file(folder / name)
     manifest = Manifest(model=loop.model, loop=loop, files=files, origin=origin, metrics=dict(metrics))
     (folder / MANIFEST).write_bytes(manifest.to_bytes())
+    prepare_signing_library()
+    from model_signing import signing
+
     signer = signing.Config()  # type: ignore[no-untyped-call]
     signer.use_elliptic_key_signer(private_key=signing_key).set_hashing_config(signed_files(folder))
     signer.sign(folder, folder / SIGNATURE)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model_signing import verifying
-
 from shared.contracts.manifest import MANIFEST, SIGNATURE, Manifest, short
 from shared.errors import IntegrityError
 from shared.models.signed_versions.digests import digest_of_file, signed_files
+from shared.models.signed_versions.signing_library import prepare_signing_library
 
 _HINT = "restore the version folder from a backup, or release another version"
 
@@ -27,6 +26,9 @@ def verify_version(folder: Path, *, version: str, verifying_key: Path) -> Manife
                 )
     except OSError as error:
         raise IntegrityError(f"version {short(version)} has no file {error.filename}", hint=_HINT) from error
+    prepare_signing_library()
+    from model_signing import verifying
+
     try:
         verifier = verifying.Config()  # type: ignore[no-untyped-call]
         verifier.use_elliptic_key_verifier(public_key=verifying_key).set_hashing_config(signed_files(folder))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType
+from shared.models.tensor_type import TensorType
 from shared.models.torch_archive.document import MALFORMED, checked, tagged, take
 from shared.models.torch_archive.tensor_meta import read_meta
 from shared.models.torch_archive.weights import Weight

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType
 from shared.models.runtime_errors import MODEL_FAILED
+from shared.models.tensor_type import TensorType
 from shared.models.torch_archive.graph_module import build
 from shared.models.torch_archive.program import read_program
 from shared.models.torch_archive.torch_import import import_torch

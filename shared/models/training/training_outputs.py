@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from shared.contracts.manifest import MODEL_FILES
+from shared.contracts.version_files.names import MODEL_FILES
 from shared.errors import TrainingFailed
 from shared.files import read_regular
 from shared.models.training.training_process import OUT_VARIABLE

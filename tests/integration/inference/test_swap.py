@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from shared.contracts.manifest import ARCHIVE, MODEL
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.spool import PredictionRecord
 from tests.fakes.linear_model import put_linear
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shared.contracts.manifest import ARCHIVE
+from shared.contracts.version_files.names import ARCHIVE
 from tests.fakes.retraining_installation import MODEL, TRAINER, make_installation
 from tests.fakes.retraining_service import ServiceProcess, wait_for
 

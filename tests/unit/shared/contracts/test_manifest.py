@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import ARCHIVE, MODEL, FileDigest, Manifest, Origin, short
+from shared.contracts.manifest import FileDigest, Manifest, Origin, short
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import IntegrityError
 
 DIGEST = FileDigest(sha256="0" * 64, size=9)

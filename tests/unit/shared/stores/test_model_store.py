@@ -14,7 +14,8 @@ import obstore
 import pytest
 from obstore.store import ObjectStore, S3Store
 
-from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE
+from shared.contracts.manifest import MANIFEST, REFERENCE, SIGNATURE
+from shared.contracts.version_files.names import MODEL
 from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.stores.model_store import ModelStore, open_model_store
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 import homeostat
 from shared.contracts.loop_yaml import read_loop_spec
-from shared.contracts.manifest import ARCHIVE, MODEL, REFERENCE
+from shared.contracts.manifest import REFERENCE
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import ExportRefused, UnservableModel
 from shared.models.runners.loading import load_model
 

@@ -18,7 +18,7 @@ import pytest
 from services.inference.declared_precision import Form
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.runtimes.engines import EXACT, EngineOptions
-from shared.contracts.manifest import ARCHIVE, MODEL
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import UnservableModel
 from tests.fakes import bad_models
 from tests.fakes.torch_archive import archive

@@ -8,7 +8,7 @@ from typing import Any, cast
 from services.inference.isolation.process import IsolatedProcess
 from services.inference.isolation.process_pool import IsolatedProcessPool
 from services.inference.runtimes.engines import EXACT, EngineOptions
-from shared.contracts.manifest import MODEL
+from shared.contracts.version_files.names import MODEL
 from tests.waiting import bound
 
 

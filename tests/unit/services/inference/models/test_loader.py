@@ -20,10 +20,11 @@ from services.inference.runtimes.devices import Device
 from services.inference.runtimes.engines import EXACT, EngineOptions
 from services.inference.runtimes.onnx import OnnxModel
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import MANIFEST, MODEL, Manifest
+from shared.contracts.manifest import MANIFEST, Manifest
+from shared.contracts.version_files.names import MODEL
 from shared.errors import IntegrityError, NotFound, UnservableModel
-from shared.models.contract import TensorType
 from shared.models.signed_versions.verification import verify_version
+from shared.models.tensor_type import TensorType
 from tests.fakes.class_model import TABLE, put_classes
 from tests.fakes.toy_model import ROW, ToyStore, toy_onnx, toy_reference
 from tests.fakes.trial import trial_in_this_process

@@ -5,7 +5,7 @@ import pytest
 from services.inference.declared_precision import Form
 from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.engines import EXACT, EngineOptions, open_engine
-from shared.contracts.manifest import ARCHIVE, MODEL
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import UnservableModel
 from tests.fakes.onnx_device import FakeDevice
 from tests.fakes.toy_model import toy_onnx

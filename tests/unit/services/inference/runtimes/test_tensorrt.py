@@ -14,7 +14,7 @@ from services.inference.runtimes.devices import choose_device
 from services.inference.runtimes.onnx import OnnxModel
 from services.inference.runtimes.tensorrt import PROVIDER, engine_folder, tensorrt_options
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType
+from shared.models.tensor_type import TensorType
 from tests.fakes.onnx_device import FakeDevice
 
 INPUTS = (

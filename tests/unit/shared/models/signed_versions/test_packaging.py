@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.manifest import ARCHIVE, MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest, Origin
+from shared.contracts.manifest import MANIFEST, REFERENCE, SIGNATURE, Manifest, Origin
+from shared.contracts.version_files.names import ARCHIVE, MODEL
 from shared.errors import ProjectError
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.packaging import package_version

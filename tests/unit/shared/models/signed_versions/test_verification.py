@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 import pytest
-from model_signing import signing
 
-from shared.contracts.manifest import MANIFEST, MODEL, REFERENCE, SIGNATURE, Manifest
+from shared.contracts.manifest import MANIFEST, REFERENCE, SIGNATURE, Manifest
+from shared.contracts.version_files.names import MODEL
 from shared.errors import IntegrityError
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
+from shared.models.signed_versions.signing_library import prepare_signing_library
 from shared.models.signed_versions.verification import verify_version
 
 Packaged = tuple[Path, Manifest]
@@ -91,6 +92,9 @@ def test_signature_over_other_bytes_is_refused(version: Packaged, keys: Keys) ->
     folder, manifest = version
     (folder / MODEL).write_bytes(b"the m0del")
     (folder / SIGNATURE).unlink()
+    prepare_signing_library()
+    from model_signing import signing
+
     signer = signing.Config()  # type: ignore[no-untyped-call]
     signer.use_elliptic_key_signer(private_key=keys.signing).sign(folder, folder / SIGNATURE)
     with pytest.raises(

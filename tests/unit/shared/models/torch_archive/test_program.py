@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from shared.errors import UnservableModel
-from shared.models.contract import TensorType
+from shared.models.tensor_type import TensorType
 from shared.models.torch_archive.program import read_program
 from tests.fakes.torch_archive import (
     FLOAT,

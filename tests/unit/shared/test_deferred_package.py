@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from services.drift.evaluation.deferred_package import defer_package
+from shared.deferred_package import defer_package
 
 INIT = """
 import time
