@@ -69,7 +69,7 @@ $(UV): | locks/uv.txt
 $(VENV)/.synced: locks/dev.txt | $(UV)
 	@echo "installing the locked packages (the first time takes minutes)"
 	@$(UV) pip sync --require-hashes locks/dev.txt
-	@touch $@ && rm -f $(VENV)/.installed
+	@touch $@ && rm -f $(VENV)/.installed $(VENV)/.collected
 
 # 3. The project itself, in place; needs no network.
 $(VENV)/.installed: $(VENV)/.synced pyproject.toml
