@@ -162,21 +162,61 @@ SERVICES = [service for service in ROUTES if service != "inference"]
 @pytest.mark.parametrize("anonymous", [False, True])
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_route_with_every_credential(service: str, anonymous: bool, credentials: Credentials) -> None:
+    paths = {
+        (method, template.replace("{", "x").replace("}", "")): needed
+        for (method, template), needed in ROUTES[service].items()
+    }
+    assert wrong_answers(service, anonymous, credentials, paths) == {}
+
+
+# What is no route: whoever may not even read learns nothing about which paths exist.
+NO_ROUTES = (
+    *(
+        ("GET", "/nothing"),
+        ("GET", "/models/x/what-if"),
+        ("GET", "//status"),
+        ("GET", "/docs"),
+        ("GET", "/redoc"),
+    ),
+    *(
+        ("DELETE", "/status"),
+        ("OPTIONS", "/status"),
+        ("PATCH", "/models/x/rollback"),
+        ("POST", "/health/live"),
+    ),
+    *(("PUT", "/metrics"), ("TRACE", "/"), ("BREW", "/triggers")),
+)
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_no_route_needs_read(service: str, anonymous: bool, credentials: Credentials) -> None:
+    assert not set(NO_ROUTES) & set(ROUTES[service])
+    paths = dict.fromkeys(NO_ROUTES, Scope.READ)
+    assert wrong_answers(service, anonymous, credentials, paths) == {}
+
+
+def wrong_answers(
+    service: str,
+    anonymous: bool,
+    credentials: Credentials,
+    paths: Mapping[tuple[str, str], Scope | None],
+) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """Status and expected refusal of each request, by path and state of credentials, that is let in or refused wrongly."""
     app = app_of(service, Authenticator(credentials.file, anonymous=anonymous))
     wrong = {}
-    for (method, template), needed in ROUTES[service].items():
-        path = template.replace("{", "x").replace("}", "")
+    for (method, path), needed in paths.items():
         for name, status in ask(app, method, path, credentials.headers).items():
             # A link that logs in is always somebody's.
-            is_open = anonymous and template != "/login/codes"
+            is_open = anonymous and path != "/login/codes"
             expected = credentials.expected(name, needed, anonymous=is_open)
             refused = status if status in (401, 403) else 0
             # Pages of the console lead a person to the login.
             if service == "console" and expected == 401 and status == 303:
                 refused = 401
             if refused != expected:
-                wrong[method, template, name] = (status, expected)
-    assert wrong == {}
+                wrong[method, path, name] = (status, expected)
+    return wrong
 
 
 def ask(app: Any, method: str, path: str, headers: Mapping[str, str | None]) -> dict[str, int]:
