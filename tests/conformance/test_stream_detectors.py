@@ -24,7 +24,7 @@ def test_false_alarms_stay_near_the_budget(name: str) -> None:
 
 
 def test_uncalibrated_thresholds_break_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.drift.stream.calibration.simulation.SAFETY", 0.02)
+    monkeypatch.setattr("services.drift.stream.calibration.thresholds.SAFETY", 0.02)
     found = measure_budget(BY_NAME["independent, reference 1,000"], references=1, streams=48, tiles=200)
     assert found.alarms > 30
 

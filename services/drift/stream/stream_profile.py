@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.drift.evaluation.reference_profile import Reference
+from services.drift.stream.calibration.budget_shares import Statistics, Thresholds, thresholds, tile_rate
 from services.drift.stream.calibration.clustering import burst_variance, category_variance
 from services.drift.stream.calibration.cycles import Cycles, find_cycles
 from services.drift.stream.calibration.level_adjustment import LevelAdjustment
@@ -18,13 +19,12 @@ from services.drift.stream.calibration.reference_series import (
     reference_series,
 )
 from services.drift.stream.calibration.serial import serial_model
-from services.drift.stream.calibration.simulation import (
+from services.drift.stream.calibration.thresholds import (
     Surrogate,
     effective_categories,
     effective_statistics,
     surrogate,
 )
-from services.drift.stream.calibration.thresholds import Statistics, Thresholds, thresholds, tile_rate
 from services.drift.stream.layout import TileLayout
 from services.drift.stream.statistics.broken_values import BrokenValues, broken_values
 from services.drift.stream.statistics.bursts import BURSTS, BurstDetectors, burst_counts

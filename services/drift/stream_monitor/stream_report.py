@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.drift.stream.calibration.thresholds import tile_rate
+from services.drift.stream.calibration.budget_shares import tile_rate
 from services.drift.stream.statistics.bursts import BURSTS
 from services.drift.stream.tiles import Tile
 from services.drift.stream_monitor.generation_stream import GenerationStream
