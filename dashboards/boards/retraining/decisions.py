@@ -37,7 +37,7 @@ def by_reason() -> SdkPanel:
         normal="healthy.",
         hint=(
             "no_trigger: drift to which no trigger of loop.yaml reacts; same_incident: a run followed the other detector's "
-            "verdict; cooling_down and budget_spent are limits of "
+            "verdict, or had the rows of a revised one; cooling_down and budget_spent are limits of "
             "loop.yaml; bad_data: fix the data source; no_project: run `homeostat deploy`."
         ),
         empty="No decision in this time range: no cause was received.",

@@ -6,7 +6,13 @@ from datetime import datetime
 
 from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.policy.decision import AWAITED, Decision, History
-from services.retraining.policy.limits import cooling_until, counted_times, may_start, same_incident
+from services.retraining.policy.limits import (
+    cooling_until,
+    counted_times,
+    may_start,
+    run_of_window,
+    same_incident,
+)
 from services.retraining.policy.triggers import TriggerResult, evaluate_trigger
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.retraining_spec import Retraining, ScheduleTrigger, WorseThanFirstTrigger
@@ -31,7 +37,8 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     6. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own. If none
        fires: `healthy` if the verdict is ok, `no_trigger` if it is drift. A comparison fires `worse_than_first` alone, and a due
        schedule the triggers `schedule`
-    7. a run in progress, a suggested run that waits for a person, or a run about the same change: wait
+    7. a run in progress, a suggested run that waits for a person, a run about the same change, or, of a revised verdict, a run
+       that began in its window or later: wait
     8. cooldown (does not apply to a person's request), then budget (applies to all)
     9. the automation level: start the run, suggest it, or only record the decision
     """
@@ -143,6 +150,11 @@ def _throttled(cause: Cause, policy: Retraining, history: History, now: datetime
             return _wait(
                 "same_incident",
                 f"run {acted.run_id} followed the {acted.detector} verdict on the same change",
+            )
+        began = run_of_window(history.runs, cause.verdict) if cause.verdict is not None else None
+        if began is not None:
+            return _wait(
+                "same_incident", f"run {began.run_id} had the rows of this window, whose verdict was revised"
             )
         until = cooling_until(counted_times(history.runs), policy.cooldown, now)
         if until is not None:

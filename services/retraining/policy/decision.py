@@ -31,7 +31,7 @@ ReasonCode = Literal[
     "no_trigger",  # verdict `drift`, but no trigger of loop.yaml fired
     "observe_only",
     "suggestion_open",
-    "same_incident",  # the other detector of inputs reported the change before, and a run followed
+    "same_incident",  # a run followed the other detector of inputs, or had the window of this revised verdict
     "run_in_progress",
     "cooling_down",
     "budget_spent",

@@ -40,11 +40,26 @@ def same_incident(runs: Sequence[PastRun], verdict: Verdict) -> PastRun | None:
         return None  # a rise of the loss over many windows is no change of inputs in one of them
     for run in runs:
         is_other = run.detector in INPUT_DETECTORS and run.detector != verdict.detector
-        # A run that ended before training has not answered the change.
-        answered = run.counts or run.open or run.suggested
-        if is_other and answered and verdict.window_start < run.event_time <= verdict.window_end:
+        if is_other and _has_answered(run) and verdict.window_start < run.event_time <= verdict.window_end:
             return run
     return None
+
+
+def run_of_window(runs: Sequence[PastRun], verdict: Verdict) -> PastRun | None:
+    """Of a revised verdict, the newest run that began in its window or after it, for whatever cause; None if there is none.
+
+    Such a run had the rows of the window. Late outcomes change what is known of them, but that is no second change: one that
+    lasts is in the verdicts on later windows.
+    """
+    if verdict.revision == 1:
+        return None
+    began = [run for run in runs if _has_answered(run) and run.event_time > verdict.window_start]
+    return max(began, key=lambda run: run.event_time, default=None)
+
+
+def _has_answered(run: PastRun) -> bool:
+    """A run that ended before training has answered no change."""
+    return run.counts or run.open or run.suggested
 
 
 def counted_times(runs: Sequence[PastRun]) -> list[datetime]:

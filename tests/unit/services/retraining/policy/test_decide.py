@@ -291,6 +291,32 @@ def test_performance_drift_acts_whatever_followed_an_alarm_of_inputs() -> None:
     assert ask(verdict(10), spec_with(), runs=(ran(9.5, detector="stream"),)).action == "retrain"
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        ran(10, detector="inputs"),  # of the same window
+        ran(9.5, detector="stream"),
+        ran(12, detector="performance"),  # of a later one, after which this one was revised
+        ran(12, detector=""),
+        ran(12, counts=False, suggested=True, open=True),
+    ],
+)
+def test_revised_verdict_starts_no_second_run_of_its_window(run: PastRun) -> None:
+    decision = ask(verdict(10, revision=2), spec_with(), runs=(run,))
+    assert decision.action == "wait"
+    if not run.open:
+        assert decision.reason_code == "same_incident"
+        assert f"run {run.run_id} had the rows of this window" in decision.reason
+    assert (
+        ask(verdict(10), spec_with(), runs=(replace(run, open=False, suggested=False),)).action == "retrain"
+    )
+
+
+@pytest.mark.parametrize("run", [ran(9), ran(8.5, detector="performance"), ran(10, counts=False)])
+def test_revised_verdict_starts_the_first_run_of_its_window(run: PastRun) -> None:
+    assert ask(verdict(10, revision=2), spec_with(), runs=(run,)).action == "retrain"
+
+
 def risen(start: float, end: float) -> Verdict:
     """The evidence of many windows, that the loss has risen."""
     return verdict(end, drifted=("performance",), detector="stream", window_start=at(start))
