@@ -123,4 +123,6 @@ def _reason(verdict: dict[str, Any]) -> str:
     if features and "feature" in kinds:
         kinds[kinds.index("feature")] = f"feature ({features})"
     loss = f" (loss {verdict['loss']:.4g})" if isinstance(verdict.get("loss"), int | float) else ""
-    return ", ".join(f"performance{loss}" if kind == "performance" else kind for kind in kinds)
+    found = ", ".join(f"performance{loss}" if kind == "performance" else kind for kind in kinds)
+    where = " or ".join(str(one.get("where", "")) for one in verdict.get("found_slices") or ())
+    return found + (f", mostly where {where}" if where else "")

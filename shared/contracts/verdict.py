@@ -58,6 +58,25 @@ class MetricValue(_Part):
     outcomes: int = Field(description="Rows with an answer and an outcome.")
 
 
+class FoundSlice(_Part):
+    """The part of a window's rows that most of its drift comes from, found in one half of the rows and confirmed in the other."""
+
+    signal: Literal["performance", "feature"] = Field(
+        description="`performance`: the loss has risen more in it than in the other rows. `feature`: its share of rows has grown."
+    )
+    where: str = Field(
+        description="Its condition, as `slices` of loop.yaml states it, of at most two parts, such as `distance > 1000 and "
+        'origin == "EWR"`.'
+    )
+    share: float = Field(ge=0, le=1, description="Share of the window's rows.")
+    reference_share: float = Field(ge=0, le=1, description="Share of the reference's rows.")
+    share_of_change: float | None = Field(
+        None, description="Of `performance`: share of the rise of the loss that is in it; null otherwise."
+    )
+    value: float | None = Field(None, description="Its loss in the window, of `performance`.")
+    reference: float | None = Field(None, description="Its loss in the reference, of `performance`.")
+
+
 class Verdict(_Part):
     """Published on the verdicts topic, once per window and detector; again with a higher `revision` if its conclusion changed."""
 
@@ -117,6 +136,10 @@ class Verdict(_Part):
         (),
         description="`metrics` and `custom_metrics` of loop.yaml; loss and metrics of slices. The state does not depend on them.",
     )
+    found_slices: tuple[FoundSlice, ...] = Field(
+        (),
+        description="Of a verdict `drift` on a window: where most of it is. Empty where it is spread over all rows.",
+    )
     reference_loss: float | None = Field(None, description="Loss of the version on its reference.")
     onset: datetime | None = Field(
         None, description="Estimated event time at which the change began. null where it was not estimated."
@@ -127,8 +150,10 @@ class Verdict(_Part):
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = write(self)
-        if not self.metrics:
-            document.pop("metrics", None)
+        # Readers from before these keys refuse them.
+        for key in ("metrics", "found_slices"):
+            if not document[key]:
+                document.pop(key)
         return document
 
     @property

@@ -51,7 +51,7 @@ class Reference:
         performance = self.loop.performance
         if performance is None:
             return {}
-        rows = self._loss_rows
+        rows = self.rows_of_loss
         found = {
             name: measure_loss(performance.metric.name, rows.loss[inside])
             for name, inside in rows.slices.items()
@@ -61,14 +61,15 @@ class Reference:
     @cached_property
     def slice_answers(self) -> Mapping[str, Answered]:
         """What metrics are computed from, over the rows of `loss`: by slice, and of all rows by the name ""."""
-        rows = self._loss_rows
+        rows = self.rows_of_loss
         if rows.answered is None:
             return {}
         parts = {name: rows.answered.take(inside).known() for name, inside in rows.slices.items()}
         return {"": rows.answered.known(), **parts}
 
     @property
-    def _loss_rows(self) -> Rows:
+    def rows_of_loss(self) -> Rows:
+        """The rows that `loss` was measured on."""
         if self.loss_rows != "held out" or self.trained_until is None:
             return self.rows
         return self.rows.take(np.flatnonzero(self.rows.event_time > self.trained_until))
@@ -78,7 +79,7 @@ class Reference:
         """Estimates the loss of windows without outcomes; fitted when first asked for, which takes about a second. None where it
         cannot be fitted."""
         try:
-            return fit_estimator(self.loop, self._loss_rows)
+            return fit_estimator(self.loop, self.rows_of_loss)
         except Exception as error:  # an estimate is extra: a window is judged without it
             log_unknown_error(_log, error)
             return None

@@ -24,6 +24,7 @@ from services.drift.monitoring.lake_reader import LakeReader, Read
 from services.drift.monitoring.outcome_faults import OutcomeFaults
 from services.drift.monitoring.references import References
 from services.drift.outcome_readiness import open_until
+from services.drift.slice_search.explained import with_found_slices
 from services.drift.verdicts.positions import OutcomesRead
 from services.drift.verdicts.store import VerdictStore
 from services.drift.verdicts.stream_evidence import faults_of
@@ -126,8 +127,21 @@ class WindowEvaluation:
         if subject.reads_inputs:
             inputs = self._known_fault(subject, rows, reference)
         verdict = classify(subject, self.evaluator.evaluate(subject, rows, reference), self.now(), inputs)
+        verdict = self._with_found_slices(verdict, subject, rows, reference)
         self.metrics.evaluation_seconds.labels(subject.model).observe(time.perf_counter() - started)
         return verdict, outcomes
+
+    def _with_found_slices(
+        self, verdict: Verdict, subject: Subject, rows: Rows, reference: Reference
+    ) -> Verdict:
+        """Of drift, with the part of the rows that it comes from. The rows of performance are read again, with features."""
+        if verdict.state != "drift":
+            return verdict
+        if not subject.reads_inputs:
+            rows = self.lake_reader.rows(
+                subject.model, reference.loop, subject.span, subject.generation, "all"
+            )
+        return with_found_slices(verdict, rows, reference)
 
     def _known_fault(self, subject: Subject, rows: Rows, reference: Reference) -> Verdict | None:
         """The verdict of an alarm that has found faulty data in these rows, which a window's own checks do not recognise.

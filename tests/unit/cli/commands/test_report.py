@@ -50,6 +50,14 @@ def listed(service: FakeService, home: Path, *words: str) -> list[str]:
         ),
         ({"drifted": ["feature", "performance"], "loss": 2}, "feature (dest), performance (loss 2)"),
         ({"drifted": ["prediction"], "top_drifted_features": []}, "prediction"),
+        (
+            {
+                "drifted": ["performance"],
+                "loss": 2,
+                "found_slices": [{"signal": "performance", "where": 'dest == "SFO"'}],
+            },
+            'performance (loss 2), mostly where dest == "SFO"',
+        ),
         ({"state": "data_fault", "top_drifted_features": ["origin"]}, "origin"),
         (
             {
