@@ -87,6 +87,12 @@ class Feature(Section):
         "such a model has `automation: observe`.",
     )
     shape: tuple[int, ...] = Field((), description="Shape of a tensor, without the row axis.")
+    content: Literal["embedding", "image"] | None = Field(
+        None,
+        description="What a tensor is, which decides what drift is measured of it. `embedding`: mean, norm and eight random "
+        "projections. `image` (two axes, or three with one of channels): brightness, contrast and sharpness. Default: mean and "
+        "spread of its numbers.",
+    )
     watch: bool = Field(
         True,
         description="Whether drift of it is measured. `false` suits a feature that follows the calendar. Missing and invalid "
@@ -117,6 +123,7 @@ class Feature(Section):
             raise ValueError("`values` names a value twice")
         if (self.type == "tensor") != bool(self.shape):
             raise ValueError("a tensor needs `shape`, and only a tensor has one")
+        self._check_content()
         if any(axis < 1 for axis in self.shape):
             raise ValueError("`shape` holds whole numbers of at least 1")
         if self.nullable and self.type in ("boolean", "timestamp", "tensor"):
@@ -131,6 +138,24 @@ class Feature(Section):
             raise ValueError(f"`method` of a {self.type} is one of {', '.join(fitting)}")
         return self
 
+    def _check_content(self) -> None:
+        if self.content is not None and self.type != "tensor":
+            raise ValueError("only a tensor has `content`")
+        if self.content != "image":
+            return
+        # Channels are the last axis if that has 1, 3 or 4, and else the first.
+        spatial = (
+            self.shape
+            if len(self.shape) == 2
+            else self.shape[:-1]
+            if self.has_last_channels
+            else self.shape[1:]
+        )
+        if len(spatial) != 2 or min(spatial) < 3:
+            raise ValueError(
+                "`content: image` needs a `shape` of two axes of at least 3, and at most one of channels"
+            )
+
     def _check_protection(self) -> None:
         if self.personal in ("pseudonym", "mask") and (not self.takes_any_text or self.values):
             raise ValueError(
@@ -142,6 +167,11 @@ class Feature(Section):
             raise ValueError(
                 f"`personal: {self.personal}` and `watch: true` exclude each other: no value is logged"
             )
+
+    @property
+    def has_last_channels(self) -> bool:
+        """Whether the channels of an image are its last axis, not the first."""
+        return len(self.shape) == 3 and self.shape[-1] in (1, 3, 4)
 
     @property
     def is_protected(self) -> bool:
@@ -164,7 +194,7 @@ class Feature(Section):
         if self.unknown == "refuse":
             # The default is left out: manifests from before this key keep their bytes, and so their versions' names.
             document.pop("unknown", None)
-        for key, default in (("watch", True), ("method", None)):
+        for key, default in (("watch", True), ("method", None), ("content", None)):
             if document.get(key, default) == default:
                 document.pop(key, None)
         return document

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.drift.evaluation.answered import Answered, answered
+from services.drift.evaluation.summaries.tensors import TensorSummary, summaries_of, summarise
 from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import LABEL, PREDICTION_OPTIONAL_COLUMNS, SCORE, TIMESTAMP
 from shared.contracts.loop_spec import LoopSpec
@@ -27,7 +28,9 @@ Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
 
 
-Summary = Literal["", "mean", "std", "length", "age"]
+Summary = Literal["", "length", "age"] | TensorSummary
+# Of a number or a tensor, what `minimum` and `maximum` apply to.
+LEVELS: tuple[Summary, ...] = ("", "mean", "brightness")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Rows:
 
 
 def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
-    """The measured columns of a model: one per feature; of a tensor mean and spread of a row, of a text its length.
+    """The measured columns of a model: one per feature; of a tensor what its content is summarised by, of a text its length.
 
     Of a timestamp the value, and its age (event time - value), in seconds. Time moves forward, which is no drift: it drifts only
     if both do. The age of an order time stays as it is, and so does the value of an opening date.
@@ -92,8 +95,7 @@ def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
     for feature in loop.features:
         if feature.type == "tensor":
             columns += [
-                Column(f"{feature.name}.mean", feature, "numeric", "mean"),
-                Column(f"{feature.name}.std", feature, "numeric", "std"),
+                Column(f"{feature.name}.{one}", feature, "numeric", one) for one in summaries_of(feature)
             ]
         elif feature.type == "timestamp":
             columns += [
@@ -256,8 +258,8 @@ def read_column(
         return _numbers(wanted) / 1e6
     if column.summary == "length":
         return _numbers(pc.utf8_length(pc.cast(values, pa.string())))
-    if column.summary:
-        return _summaries(values, column.summary)
+    if column.summary and column.summary != "age":
+        return summarise(values, column.feature, column.summary)
     if column.kind == "numeric":
         return _numbers(values)
     return _texts(values)
@@ -284,13 +286,3 @@ def _numbers_or_missing(table: pa.Table, name: str) -> Floats:
         or pa.types.is_integer(table.schema.field(name).type)
     )
     return _numbers(table[name]) if numeric else np.full(len(table), np.nan)
-
-
-def _summaries(values: pa.ChunkedArray | pa.Array, summary: Summary) -> Floats:
-    found = np.full(len(values), np.nan)
-    for place, value in enumerate(values.to_pylist()):
-        if value is not None:
-            flat = np.asarray(value, dtype=np.float64)
-            found[place] = flat.mean() if summary == "mean" else flat.std()
-    found[~np.isfinite(found)] = np.nan
-    return found

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from services.drift.evaluation.columns import Column, Floats, Objects
+from services.drift.evaluation.columns import LEVELS, Column, Floats, Objects
 from services.drift.evaluation.scores import score_or_none
 from services.drift.thresholds.calibration import Baseline
 from shared.contracts.loop_spec import Drift
@@ -99,7 +99,7 @@ def _design_effect(absent: npt.NDArray[np.bool_], expected: float) -> float:
 
 def _outside(column: Column, present: Floats | Objects) -> int | None:
     """Values outside what loop.yaml allows, of a tensor the rows whose mean is; None where it sets no bounds."""
-    found = outside(column.feature, present) if column.summary in ("", "mean") else None
+    found = outside(column.feature, present) if column.summary in LEVELS else None
     return None if found is None else int(np.count_nonzero(found))
 
 

@@ -11,7 +11,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.drift.evaluation.columns import Column, Rows, columns_of, prediction_columns, read_column
+from services.drift.evaluation.columns import (
+    LEVELS,
+    Column,
+    Rows,
+    columns_of,
+    prediction_columns,
+    read_column,
+)
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.stream.cells.category_cells import CategoryCells, category_cells
 from services.drift.stream.cells.number_cells import Floats, NumberCells, number_cells
@@ -55,7 +62,7 @@ class TileLayout:
             cells: NumberCells | CategoryCells
             if column.kind == "category":
                 cells = category_cells(pa.array(values, pa.string(), from_pandas=True), tuple(feature.values))
-            elif column.summary in ("", "mean") and feature.type != "timestamp":
+            elif column.summary in LEVELS and feature.type != "timestamp":
                 cells = number_cells(values.astype(np.float64), feature.minimum, feature.maximum)
             else:
                 cells = number_cells(values.astype(np.float64))

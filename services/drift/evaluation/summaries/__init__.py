@@ -1,0 +1,1 @@
+"""Numbers that stand for values with no order of their own."""
