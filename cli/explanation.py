@@ -18,6 +18,7 @@ def explain(kind: str, name: str, chain: dict[str, Any]) -> str:
         _run(chain),
         _release(chain),
         _watch(chain),
+        _improvable(chain),
         "" if kind in ("run", "cause") else _decision(chain),
         _predictions(chain),
     ]
@@ -126,6 +127,12 @@ def _release(chain: dict[str, Any]) -> str:
         f"It was released as generation {release.get('generation')} on {_time(release.get('released_at'))}"
     )
     return f"{released}{by} ({release.get('reason')})."
+
+
+def _improvable(chain: dict[str, Any]) -> str:
+    """Which earlier versions lose less, if it is served."""
+    found = (chain.get("version") or {}).get("improvable") or []
+    return " ".join(f"It is improvable: {one['text']}." for one in found if one.get("text"))
 
 
 def _watch(chain: dict[str, Any]) -> str:

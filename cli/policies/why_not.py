@@ -76,6 +76,8 @@ def _distance(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _limits(found: Mapping[str, Any]) -> Iterator[str]:
+    for better in found.get("improvable") or ():
+        yield f"improvable: {better['text']}"
     limits, rows = found["limits"], found["rows"]
     if limits:
         until = limits["cooling_until"]

@@ -18,6 +18,7 @@ def update_gauges(metrics: RetrainingMetrics, snapshot: MetricsSnapshot, now: da
     metrics.ledger_up.set(1)
     metrics.watch_state.clear()  # a series per state: that of the state before must go
     metrics.first_evidence.clear()  # a generation that was not compared yet has none
+    metrics.former_evidence.clear()
     metrics.runs_open.set(len(snapshot.open_runs))
     metrics.mlflow_pending.set(snapshot.unsent)
     ages = [(now - run.created_at).total_seconds() for run in snapshot.open_runs]
@@ -50,6 +51,8 @@ def update_gauges(metrics: RetrainingMetrics, snapshot: MetricsSnapshot, now: da
         metrics.last_own_rollback.labels(model).set(at.timestamp())
     for model, ratio in snapshot.first_evidence.items():
         metrics.first_evidence.labels(model).set(ratio)
+    for model, ratio in snapshot.former_evidence.items():
+        metrics.former_evidence.labels(model).set(ratio)
     for model, (result, minimum_gain) in snapshot.gates.items():
         gain = result["gain"] or {"mean": None, "lower": None}
         lower = gain["lower"]
@@ -81,6 +84,7 @@ def clear_gauges(metrics: RetrainingMetrics) -> None:
         metrics.watch_loss,
         metrics.last_own_rollback,
         metrics.first_evidence,
+        metrics.former_evidence,
         metrics.phase_running,
         metrics.phase_evidence,
         metrics.last_refused_phase,

@@ -82,6 +82,7 @@ class Lifecycle:
         runs = self._ledger.runs(states=(*WORKING, *PHASES))
         found = self._watch.comparisons()
         phases = {one.model: one.to_json() for one in self._ledger.phases.newest()}
+        improvements = {one.model: one.improvements for one in self._ledger.first_comparisons.current()}
         watches = {one.model: one.to_json() for one in self._ledger.watches.newest()}
         listening = (
             "off"
@@ -100,6 +101,7 @@ class Lifecycle:
                 {
                     "model": model,
                     **(found[model].to_json() if model in found else _NOT_COMPARED),
+                    "improvable": [one.to_json() for one in improvements.get(model, ())],
                     "watch": watches.get(model),
                     "phase": phases.get(model),
                 }

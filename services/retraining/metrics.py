@@ -159,6 +159,13 @@ class RetrainingMetrics:
             ["model"],
             registry=self.registry,
         )
+        self.former_evidence = Gauge(
+            "homeostat_retraining_former_version_evidence_ratio",
+            "Evidence that the served version is worse than the former champion on the same rows, in the same unit: from 1 on "
+            "it is called improvable, and nothing else follows.",
+            ["model"],
+            registry=self.registry,
+        )
         self.watches = Counter(
             "homeostat_retraining_watches_total",
             "Watched releases whose watch this process ended, by outcome: kept, rolled_back, worse, superseded or failed.",

@@ -319,7 +319,14 @@ class FakeLoop:
 def full_loop(model: str = "flights") -> FakeLoop:
     """A loop with three releases, verdicts of several states, a run that waits for approval and an unacknowledged drift."""
     loop = FakeLoop(
-        model=model, losses={"baseline_loss": 0.57, "served_loss": 0.51, "metric": "log_loss", "rows": 3571}
+        model=model,
+        losses={
+            "baseline_loss": 0.57,
+            "served_loss": 0.51,
+            "metric": "log_loss",
+            "rows": 3571,
+            "improvable": [{"known": "former", "text": "the former champion 0b has lost less"}],
+        },
     )
     loop.release(0, "deployment", "ada")
     loop.release(1)

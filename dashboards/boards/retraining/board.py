@@ -52,7 +52,7 @@ def make() -> dashboard.Dashboard:
                     (8, gate.gain()),
                     (4, gate.margin()),
                     (8, gate.baseline_and_served_loss()),
-                    (4, gate.first_version_evidence()),
+                    (4, gate.known_version_evidence()),
                 ],
             ),
             Row("Watched release", 6, [(13, watch.losses()), (6, watch.evidence()), (5, watch.rows())]),

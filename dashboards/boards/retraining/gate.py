@@ -74,19 +74,32 @@ def baseline_and_served_loss() -> SdkPanel:
     )
 
 
-def first_version_evidence() -> SdkPanel:
-    """Evidence that the served version is worse than the first one."""
+def known_version_evidence() -> SdkPanel:
+    """Evidence that the served version is worse than the first one, or the former champion."""
     about = About(
-        title="Evidence: worse than the first",
+        title="Evidence: better is possible",
         unit="percentunit",
-        shows="Evidence, added up over time, that the served version loses more than the first one on the same rows.",
+        shows=(
+            "Evidence, added up over time, that the served version loses more than the first one, or the former champion, on "
+            "the same rows."
+        ),
         normal="below 100 %.",
-        hint="at 100 % there is a decision with the source comparison; `homeostat rollback MODEL --to-generation 1`, or retrain.",
+        hint=(
+            "first at 100 %: there is a decision with the source comparison; `homeostat rollback MODEL --to-generation 1`, or "
+            "retrain. former at 100 %: `homeostat why-not MODEL` names both losses; `homeostat rollback MODEL`, or retrain."
+        ),
         empty="The first version is served, or none of its successor's windows was judged yet. That is fine.",
     )
     return single_value(
         about,
-        Query(f"max by (model) (homeostat_retraining_first_version_evidence_ratio{{{MODEL}}})", "{{model}}"),
+        Query(
+            f"max by (model) (homeostat_retraining_first_version_evidence_ratio{{{MODEL}}})",
+            "{{model}} first",
+        ),
+        Query(
+            f"max by (model) (homeostat_retraining_former_version_evidence_ratio{{{MODEL}}})",
+            "{{model}} former",
+        ),
         steps=bad_from(1),
         decimals=0,
     )

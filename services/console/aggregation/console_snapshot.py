@@ -72,6 +72,7 @@ class Model:
     `state` is the worst of `inputs` and `performance`; a model without a loss has no performance and no outcomes. `alarm` is the
     last verdict of stream detection, between windows.
     `watch` compares the last watched release with the version before it, `phase` the last challenger with the live version.
+    `improvable`: which earlier versions lose less than the served one on the same rows.
     Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` has the data that is
     not current: `releases`, `received`, `verdicts`, `losses`.
     """
@@ -93,6 +94,7 @@ class Model:
     recent: tuple[Verdict, ...]
     releases: tuple[Release, ...]
     rollback_target: int
+    improvable: tuple[str, ...] = ()
     watch: Watch | None = None
     phase: Phase | None = None
     stale: dict[str, Stale] = field(default_factory=dict)

@@ -79,6 +79,7 @@ def _model(name: str, requests: Requests, results: PollResults) -> Model:
         served_loss=losses.served_loss,
         loss_metric=losses.metric,
         loss_rows=losses.rows,
+        improvable=tuple(one.text for one in losses.improvable),
         watch=losses.watch,
         phase=losses.phase,
         state=monitored.state or (recent[0].state if recent else ""),

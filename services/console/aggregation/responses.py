@@ -168,6 +168,12 @@ class Phase(Response):
     rows_until: OptionalTime = None
 
 
+class Improvement(Response):
+    """A version that was served before and loses less than the served one on the same rows; `text` says it in words."""
+
+    text: str
+
+
 class Losses(Response):
     """The loss of the first version and of the served versions, on the same newest `rows` rows with outcomes.
 
@@ -179,6 +185,7 @@ class Losses(Response):
     served_loss: float | None = None
     metric: str = ""
     rows: int = 0
+    improvable: tuple[Improvement, ...] = ()
     watch: Watch | None = None
     phase: Phase | None = None
 

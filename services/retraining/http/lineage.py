@@ -120,12 +120,19 @@ def _forward(ledger: Ledger, store: ModelStore, lake: Lake, run: Run) -> dict[st
 
 
 def _version(ledger: Ledger, manifest: Manifest) -> dict[str, Any]:
+    releases = ledger.releases_of_version(manifest.version)
     return {
         "version": manifest.version,
         "model": manifest.model,
         "origin": manifest.origin.model_dump(mode="json"),
         "metrics": manifest.metrics,
-        "releases": ledger.releases_of_version(manifest.version),
+        "releases": releases,
+        "improvable": [
+            better.to_json()
+            for one in ledger.first_comparisons.current()
+            if one.model == manifest.model and one.generation in {entry["generation"] for entry in releases}
+            for better in one.improvements
+        ],
         "watches": [
             watch.to_json()
             for watch in ledger.watches.of_model(manifest.model)

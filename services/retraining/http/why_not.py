@@ -27,7 +27,8 @@ def why_not(
 ) -> dict[str, Any]:
     """What keeps the policy from a run at the current event time, by its own code. Raises NotFound, DependencyUnavailable.
 
-    `next_decision`: what the newest verdict on the served version would give now; null without one.
+    `next_decision`: what the newest verdict on the served version would give now; null without one. `improvable`: versions that
+    were served before and lose less on the same rows, also where no verdict finds the served one worse than at its reference.
     """
     found = histories.served_model(model)
     if found is None:
@@ -36,6 +37,7 @@ def why_not(
     newest = ledger.verdict_log.newest(model, found.version)
     verdict = max(newest.values(), key=lambda one: one.window_end, default=None)
     decision = None if verdict is None else decide(Cause.of_verdict(verdict), found.loop, history, now)
+    compared = [one for one in ledger.first_comparisons.current() if one.model == model]
     last = ledger.decisions(model, limit=1)
     runs = ledger.runs(model, limit=1)
     performance = found.loop.performance
@@ -60,6 +62,7 @@ def why_not(
             )
             for one in triggers
         ],
+        "improvable": [better.to_json() for one in compared for better in one.improvements],
         "limits": _limits(found.loop, history, now),
         "rows": _rows(lake, found.loop),
         "last_decision": last[0] if last else None,

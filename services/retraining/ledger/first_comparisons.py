@@ -11,29 +11,54 @@ from services.retraining.ledger.engine import reading, writing
 from services.retraining.ledger.statements import insert_once
 from services.retraining.ledger.tables import first_comparison, release
 from services.retraining.watch.first_evidence import FirstEvidence
+from services.retraining.watch.improvable import Improvement, KnownVersions
 from shared.contracts.release import LIVE_REASONS
 
 
 @dataclass(frozen=True)
 class FirstComparison:
-    """What was counted of a generation: rows until `rows_until` (event time). `threshold`: the evidence that is an alarm."""
+    """What was counted of a generation: rows until `rows_until` (event time). `threshold`: the evidence that is an alarm.
+
+    `versions`: those that it is compared with; None of a row from before the former champion was one of them.
+    """
 
     model: str
     generation: int
     rows_until: datetime
     threshold: float
     evidence: FirstEvidence = field(default_factory=FirstEvidence)
+    versions: KnownVersions | None = None
 
     @classmethod
     def of_row(cls, row: RowMapping) -> FirstComparison:
         """From a row of the table."""
         values = {str(name): value for name, value in row.items()}
-        return cls(**{**values, "evidence": FirstEvidence.of_json(values["evidence"])})
+        stored = values["evidence"]
+        versions = stored.get("versions")
+        return cls(
+            **{
+                **values,
+                "evidence": FirstEvidence.of_json(stored),
+                "versions": None if versions is None else KnownVersions.of_json(versions),
+            }
+        )
 
     @property
     def evidence_ratio(self) -> float:
         """Logarithm of the evidence relative to that of the threshold."""
         return self.evidence.ratio(self.threshold)
+
+    @property
+    def former_ratio(self) -> float | None:
+        """The same about the former champion; None without one."""
+        if self.versions is None or not self.versions.former:
+            return None
+        return self.versions.evidence.ratio(self.threshold)
+
+    @property
+    def improvements(self) -> tuple[Improvement, ...]:
+        """Known versions that are better, as far as the evidence suffices."""
+        return () if self.versions is None else self.versions.improvements(self.evidence, self.threshold)
 
 
 class FirstComparisons:
@@ -51,12 +76,20 @@ class FirstComparisons:
             row = connection.execute(query).mappings().first()
         return None if row is None else FirstComparison.of_row(row)
 
+    def current(self) -> list[FirstComparison]:
+        """Of each model the comparison of its live generation, if there is one."""
+        with reading(self._engine) as connection:
+            return current_comparisons(connection)
+
     def put(self, old: FirstComparison, new: FirstComparison) -> bool:
         """Replace `old` by `new`; False if another process has done so since `old` was read: then what it wrote counts."""
         counted = {
             "rows_until": new.rows_until,
             "threshold": new.threshold,
-            "evidence": new.evidence.to_json(),
+            "evidence": {
+                **new.evidence.to_json(),
+                **({} if new.versions is None else {"versions": new.versions.to_json()}),
+            },
         }
         unchanged = update(first_comparison).where(
             first_comparison.c.model == old.model,

@@ -41,7 +41,8 @@ class MetricsSnapshot:
     """A consistent read. `gates` has each model's latest gate result and the minimum gain it required.
 
     `watches` has each model's newest watch, `own_rollbacks` when the loop last rolled back, `first_evidence` the evidence that
-    the served version is worse than the first one, relative to its threshold, `phases` each model's newest phase,
+    the served version is worse than the first one, relative to its threshold, `former_evidence` the same about the former
+    champion, `phases` each model's newest phase,
     `refused_phases` when a challenger was last refused in one.
     """
 
@@ -54,6 +55,7 @@ class MetricsSnapshot:
     watches: dict[str, Watch] = field(default_factory=dict)
     own_rollbacks: dict[str, datetime] = field(default_factory=dict)
     first_evidence: dict[str, float] = field(default_factory=dict)
+    former_evidence: dict[str, float] = field(default_factory=dict)
     phases: dict[str, Phase] = field(default_factory=dict)
     refused_phases: dict[str, datetime] = field(default_factory=dict)
 
@@ -88,6 +90,7 @@ def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
         .where(watch.c.state == "rolled_back")
         .group_by(watch.c.model)
     )
+    comparisons = current_comparisons(connection)
     waiting = select(func.count()).select_from(outbox).where(outbox.c.sent.is_(False))
     return MetricsSnapshot(
         models=models,
@@ -100,7 +103,8 @@ def read_metrics_snapshot(connection: Connection) -> MetricsSnapshot:
         unsent=int(connection.execute(waiting).scalar_one()),
         watches={one.model: one for one in newest_watches(connection)},
         own_rollbacks={row.model: row.at for row in connection.execute(rolled_back)},
-        first_evidence={one.model: one.evidence_ratio for one in current_comparisons(connection)},
+        first_evidence={one.model: one.evidence_ratio for one in comparisons},
+        former_evidence={one.model: ratio for one in comparisons if (ratio := one.former_ratio) is not None},
         phases={one.model: one for one in newest_phases(connection)},
         refused_phases=last_refusals(connection),
     )

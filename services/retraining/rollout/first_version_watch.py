@@ -1,4 +1,6 @@
-"""Compares served versions with the first one for as long as they are served; a lasting loss above it is a cause of its own.
+"""Compares served versions with those before them for as long as they are served: with the first one and the former champion.
+
+A lasting loss above that of the first version is a cause of its own; one above the former champion's is told.
 
 A version that was promoted in a bad week has that week's loss as its reference, and drift compares it with that: it may be
 healthy by its own reference and worse than the version it all began with. The first version never changes, so this standard
@@ -24,6 +26,7 @@ from services.retraining.rollout.stored_model import check_comparable, stored_mo
 from services.retraining.rollout.watched_rows import paired_losses
 from services.retraining.watch.blocks import BLOCKS_PER_WATCH, Block
 from services.retraining.watch.first_evidence import block_length, blocks_between_alarms, split_blocks
+from services.retraining.watch.improvable import KnownVersions
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import short
 from shared.contracts.release import Release
@@ -31,8 +34,11 @@ from shared.contracts.retraining_spec import WorseThanFirstTrigger
 from shared.errors import DependencyUnavailable, HomeostatError
 from shared.models.losses import in_unit
 from shared.models.signed_versions.installation_keys import Keys
+from shared.observability.logs import get_logger
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
+
+_log = get_logger(__name__)
 
 # Rows of one look that are scored; of more, an evenly spread part.
 MAX_ROWS = 20_000
@@ -64,13 +70,15 @@ class FirstVersionWatch:
         self._handle = handle
         self._open_model = open_model
         self._max_rows = max_rows
+        self._problems: dict[str, str] = {}
         self._done: dict[str, str] = {}  # the newest verdict of each model of which nothing is left to count
 
     def look(self, model: str) -> list[Recorded]:
         """Count what was judged since the last look, at most the blocks of a watch; the decisions on its alarms.
 
         1. the newest judged window of the served generation: until its end, outcomes are due and data faults known
-        2. score its rows with the first version, in blocks of event time, without the rows of windows with a data fault
+        2. score its rows with the first version, in blocks of event time, without the rows of windows with a data fault; and with
+        the former champion, if it is another one and can be scored
         3. add each block to the evidence   4. an alarm is a cause; then the evidence starts anew, unless a
         limit or an open run holds it back: then it is a cause again with each block, until that has ended
         Raises HomeostatError while a store is unavailable, or if the first version cannot be scored on these rows. They are
@@ -95,6 +103,12 @@ class FirstVersionWatch:
         length = block_length(loop)
         parts = min(BLOCKS_PER_WATCH, max(0, (judged.window_end - known.rows_until) // length))
         until, is_last = known.rows_until + parts * length, parts < BLOCKS_PER_WATCH
+        if known.versions is None:
+            metric = loop.require_performance().metric.name
+            former = self._former(served, first)
+            known = replace(
+                known, versions=KnownVersions(metric, first.version, former.version if former else "")
+            )
         try:
             blocks, rows = self._blocks(first, served, loop, known.rows_until, until) if parts else ([], 1)
         except DependencyUnavailable:
@@ -107,7 +121,10 @@ class FirstVersionWatch:
             raise
         # Few rows are read again with later ones.
         leave = not rows or (not blocks and not is_last)
-        decided = self._count(known, blocks, until if leave else known.rows_until, served, first, loop)
+        of_former = self._blocks_of_former(known, blocks, served, loop)
+        decided = self._count(
+            known, blocks, of_former, until if leave else known.rows_until, served, first, loop
+        )
         if is_last:
             self._done[model] = judged.verdict_id
         return decided
@@ -116,10 +133,43 @@ class FirstVersionWatch:
         self, first: Release, served: Release, loop: LoopSpec, begin: datetime, until: datetime
     ) -> tuple[list[Block], int]:
         """The blocks between two event times, and the number of rows they may come from."""
+        return self._scored(first.version, "the first version", served, loop, begin, until)
+
+    def _blocks_of_former(
+        self, known: FirstComparison, blocks: Sequence[Block], served: Release, loop: LoopSpec
+    ) -> list[Block]:
+        """Blocks of the former champion up to the end of those of the first version. What it cannot be scored on is left out: no
+        decision depends on it."""
+        former = known.versions.former if known.versions else ""
+        if not former or not blocks:
+            return []
+        try:
+            return self._scored(
+                former, "the former champion", served, loop, known.rows_until, blocks[-1].end
+            )[0]
+        except DependencyUnavailable:
+            raise
+        except HomeostatError as error:
+            if self._problems.get(served.model) != str(error):
+                _log.warning("former_champion_not_compared", model=served.model, problem=str(error))
+            self._problems[served.model] = str(error)
+            return []
+
+    def _former(self, served: Release, first: Release) -> Release | None:
+        """The live release before the served one with another version than that and the first one."""
+        for generation in range(served.generation - 1, 1, -1):
+            release = self._store.release(served.model, generation)
+            if release.slot == "live" and release.version != served.version:
+                return None if release.version == first.version else release
+        return None
+
+    def _scored(
+        self, version: str, name: str, served: Release, loop: LoopSpec, begin: datetime, until: datetime
+    ) -> tuple[list[Block], int]:
         model = served.model
-        check_comparable(first.version, self._store.manifest(model, first.version).loop, loop)
-        doing = "the first version was compared with the served one"
-        with stored_model(self._store, self._keys, model, first.version, self._open_model, doing) as opened:
+        check_comparable(version, self._store.manifest(model, version).loop, loop)
+        doing = f"{name} was compared with the served one"
+        with stored_model(self._store, self._keys, model, version, self._open_model, doing) as opened:
             pairs = paired_losses(self._lake, opened, loop, served.generation, begin, until, self._max_rows)
         sound = _outside(pairs.times, self._ledger.faulty_windows(model))
         times, losses, first_losses = pairs.times[sound], pairs.losses[sound], pairs.former_losses[sound]
@@ -130,6 +180,7 @@ class FirstVersionWatch:
         self,
         known: FirstComparison,
         blocks: Sequence[Block],
+        of_former: Sequence[Block],
         until: datetime,
         served: Release,
         first: Release,
@@ -140,6 +191,9 @@ class FirstVersionWatch:
         # Losses of rmse are squares.
         allowed = (1 + trigger.tolerance) ** (2 if metric == "rmse" else 1)
         new = replace(known, threshold=blocks_between_alarms(loop), rows_until=until)
+        assert new.versions is not None
+        for block in of_former:
+            new = replace(new, versions=new.versions.add(block, allowed, new.threshold))
         done: list[Recorded] = []
         for block in blocks:
             new = replace(new, evidence=new.evidence.add(block, allowed), rows_until=block.end)

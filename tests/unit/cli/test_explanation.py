@@ -178,3 +178,12 @@ def test_version_says_what_came_of_its_watch() -> None:
     watch |= {"state": "watching", "reason": ""}
     text = explain("version", "v" * 64, {"version": {"version": "v" * 64, "model": "m", "watches": [watch]}})
     assert "After generation 4 it is being watched." in text
+    assert "improvable" not in text
+
+
+def test_version_says_that_better_is_possible() -> None:
+    better = {"text": "the former champion b has lost less"}
+    text = explain(
+        "version", "v" * 64, {"version": {"version": "v" * 64, "model": "m", "improvable": [better]}}
+    )
+    assert "It is improvable: the former champion b has lost less." in text

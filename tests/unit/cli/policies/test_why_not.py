@@ -34,6 +34,7 @@ FOUND: dict[str, Any] = {
             "distance": {"signal": "feature", "feature": "[temp]", "share_of_threshold": 0.8},
         },
     ],
+    "improvable": [{"known": "former", "text": "the former champion b has lost less"}],
     "limits": {
         "refusal": "",
         "cooling_until": "2013-02-02T00:00:00Z",
@@ -57,6 +58,7 @@ def test_triggers_are_shown_with_their_distance(service: FakeService, tmp_path: 
         "the newest verdict (ok) would give: wait, no trigger fired",
         "2.0 d left, due at 2013-02-03 10:00",
         "80% of the threshold (feature [temp])",
+        "improvable: the former champion b has lost less",
         "cooldown: until 2013-02-02 00:00",
         "budget: 1 of 3 runs in 30 d used",
         "open runs: run-1",

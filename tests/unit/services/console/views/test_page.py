@@ -175,6 +175,7 @@ def test_losses_are_shown_as_text() -> None:
     assert "first version0.57served0.51" in text
     assert "11% less loss than the first version" in text
     assert "log_loss on the newest 3,571 rows with outcomes" in text
+    assert "Improvable: the former champion 0b has lost less" in text
 
 
 def test_empty_sections_say_why() -> None:

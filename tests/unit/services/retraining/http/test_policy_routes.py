@@ -22,6 +22,7 @@ def test_why_not_names_what_is_missing(open_app: Callable[..., RetrainingApp]) -
     app.deploy()
     empty = app.get(f"/models/{MODEL}/why-not")
     assert (empty["next_decision"], empty["last_run"], empty["not_promoted"]) == (None, None, "")
+    assert empty["improvable"] == []
     app.service.controller.handle_cause(Cause.of_verdict(app.installation.verdict(14)))
     found = app.get(f"/models/{MODEL}/why-not")
     assert (found["next_decision"]["state"], found["next_decision"]["action"]) == ("drift", "wait")

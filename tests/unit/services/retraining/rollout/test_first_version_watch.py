@@ -18,10 +18,11 @@ from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import Decision, History, ReasonCode
 from services.retraining.rollout.first_version_watch import FirstVersionWatch
 from shared.contracts.manifest import short
+from shared.contracts.release import Release
 from shared.errors import DependencyUnavailable, NotFound, UnservableModel
 from shared.stores.lake import Lake
 from tests.fakes.in_process_models import open_in_process
-from tests.fakes.retraining_installation import MODEL, fill_lake
+from tests.fakes.retraining_installation import MODEL, fill_lake, package_poor_champion
 from tests.fakes.watched_installation import PER_HOUR, RELEASED_AT, Watched, delete_version, watched
 
 TRIGGER = {"retraining": {"triggers": [{"when": "worse_than_first"}]}}
@@ -220,6 +221,72 @@ def test_few_rows_wait_for_more(open_compared: Callable[..., Compared]) -> None:
     found = made.one.ledger.first_comparisons.find(MODEL, 2)
     assert found is not None
     assert [block.rows for block in found.evidence.blocks] == [30]
+
+
+def release_third(made: Compared, slope: float) -> None:
+    """Promoted after a former champion, and better than the first version."""
+    one = made.one.installation
+    version = package_poor_champion(one.home.parent, one.spec, one.store, one.keys, slope=slope)
+    one.store.add_release(
+        Release(
+            model=MODEL,
+            generation=3,
+            version=version,
+            reason="promotion",
+            actor="loop",
+            run_id="run-3",
+            released_at=RELEASED_AT,
+        )
+    )
+    fill_lake(one.lake, RELEASED_AT, 3, PER_HOUR, 11, generation=3, slope=slope)
+
+
+def gauge(made: Compared, name: str) -> float | None:
+    ratio(made)
+    return made.one.metrics.registry.get_sample_value(
+        f"homeostat_retraining_{name}_version_evidence_ratio", {"model": MODEL}
+    )
+
+
+def test_a_better_former_champion_is_told_and_starts_nothing(open_compared: Callable[..., Compared]) -> None:
+    """The served version is better than the first one, so no verdict and no trigger says that better is possible."""
+    made = open_compared(slope=2.0, former_slope=-1.0, **TRIGGER)
+    former = made.served
+    release_third(made, 0.5)
+    for hour in range(0, 70, 14):
+        made.judge(hour, hour + 14, generation=3)
+        assert made.watch().look(MODEL) == []
+    assert made.causes == []
+    assert (gauge(made, "former") or 0.0) >= 1
+    assert (gauge(made, "first") or 0.0) < 0.5
+    [found] = made.one.ledger.first_comparisons.current()
+    [better] = found.improvements
+    assert (better.known, better.version) == ("former", former)
+    assert better.loss < better.served_loss - 0.05
+    assert f"the former champion {short(former)} has lost less since about" in better.text
+
+
+def test_a_worse_former_champion_is_no_improvement(open_compared: Callable[..., Compared]) -> None:
+    made = open_compared(slope=0.5, former_slope=-1.0, **TRIGGER)
+    release_third(made, 2.0)
+    made.judge(0, 70, generation=3)
+    made.watch().look(MODEL)
+    assert (gauge(made, "former") or 0.0) < 0.5
+    [found] = made.one.ledger.first_comparisons.current()
+    assert found.improvements == ()
+
+
+def test_a_former_champion_that_is_missing_does_not_end_the_comparison(
+    open_compared: Callable[..., Compared],
+) -> None:
+    made = open_compared(slope=1.9, **TRIGGER)
+    former = made.served
+    release_third(made, 0.5)
+    delete_version(made.one, former)
+    made.judge(0, 70, generation=3)
+    [done] = made.watch().look(MODEL)
+    assert done.decision.reason_code == "worse_than_first"
+    assert gauge(made, "former") == 0.0
 
 
 @dataclass(frozen=True)
