@@ -17,6 +17,8 @@ QUANTILES = (0.25, 0.5, 0.75)
 # A value with less of the rows, of the window and of the reference, is no candidate.
 MINIMUM_SHARE = 1 / 64
 MAX_VALUES = 20
+# Candidates of one search, of some 250 numbers: each has a byte per row in memory. Features after these are not searched.
+MAX_CANDIDATES = 1_500
 _DIGITS = 4
 
 
@@ -39,6 +41,8 @@ def candidates(
     found: list[Candidate] = []
     for column in columns:
         feature = column.feature
+        if len(found) >= MAX_CANDIDATES:
+            break
         if feature.personal or column.summary or feature.type in ("timestamp", "text", "tensor"):
             continue
         if watched and not feature.watch:
@@ -47,7 +51,9 @@ def candidates(
         if column.kind == "numeric":
             found += _of_number(feature.name, now.astype(np.float64), before.astype(np.float64))
         else:
-            found += _of_category(feature.name, feature.type == "boolean", now, before)
+            found += _of_category(
+                feature.name, feature.type == "boolean", now.astype(object), before.astype(object)
+            )
         absent = missing(now), missing(before)
         if any(0 < one.sum() < one.size for one in absent):
             found.append(Candidate(f"{feature.name} is missing", *absent))

@@ -158,14 +158,18 @@ def _best(half: _Half) -> list[int]:
     """Places of the one or two conditions with the largest concentration; empty where none has any."""
     now, before = half.inside, half.reference_inside
     alone = _concentration(
-        half, now.sum(axis=1), before.sum(axis=1), _sums(half, now), _sums(half, before, True)
+        half,
+        now.sum(axis=1, dtype=np.float64),
+        before.sum(axis=1, dtype=np.float64),
+        None if half.losses is None else now @ half.losses,
+        None if half.reference_losses is None else before @ half.reference_losses,
     )
     order = np.argsort(-alone, kind="stable")[:MAX_PAIRED]
     now, before = now[order], before[order]
     pairs = _concentration(
         half,
-        now @ now.T,
-        before @ before.T,
+        (now @ now.T).astype(np.float64),
+        (before @ before.T).astype(np.float64),
         None if half.losses is None else (now * half.losses) @ now.T,
         None if half.reference_losses is None else (before * half.reference_losses) @ before.T,
     )
@@ -176,11 +180,6 @@ def _best(half: _Half) -> list[int]:
     if first == second or pairs[first, second] < one + GAIN_OF_A_PAIR:
         return [int(order[0])]
     return sorted((int(order[first]), int(order[second])))
-
-
-def _sums(half: _Half, inside: npt.NDArray[np.float32], of_reference: bool = False) -> Floats | None:
-    losses = half.reference_losses if of_reference else half.losses
-    return None if losses is None else inside @ losses
 
 
 def _concentration(

@@ -119,7 +119,8 @@ def _measure(matrix: Floats, feature: Feature, summary: TensorSummary) -> Floats
 def _directions(size: int) -> Floats:
     """Signs, (size, 8), divided by the root of the size; the same in every process and release."""
     bits = np.unpackbits(np.frombuffer(shake_256(b"homeostat projections").digest(size), np.uint8))
-    return (bits.reshape(size, 8) * 2.0 - 1.0) / math.sqrt(size)
+    result: Floats = (bits.reshape(size, 8).astype(np.float64) * 2 - 1) / math.sqrt(size)
+    return result
 
 
 def _grey(matrix: Floats, feature: Feature) -> Floats:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.drift.evaluation.columns import Rows, columns_of, rows_from_table
-from services.drift.slice_search.conditions import candidates
+from services.drift.slice_search.conditions import MAX_CANDIDATES, candidates
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.slices.slice_spec import Slice, slices_of
 from tests.unit.services.drift.world import loop
@@ -62,3 +62,18 @@ def test_unwatched_features_are_left_out_where_drift_of_inputs_is_searched() -> 
     window, reference = rows(1, spec)[0], rows(2, spec)[0]
     watched = {one.text.split()[0] for one in candidates(columns_of(spec), window, reference, watched=True)}
     assert watched == {"x", "c", "member"}
+
+
+def test_a_wide_model_has_no_more_candidates_than_memory_allows() -> None:
+    wide = [{"name": f"x{place}", "type": "number"} for place in range(300)]
+    spec = loop(features=wide)
+    count = 50
+    values = np.random.default_rng(1).normal(size=(300, count))
+    table = pa.table(
+        {
+            "event_time": pa.array(np.arange(count) * 1_000_000, pa.timestamp("us", tz="UTC")),
+            **{f"x{place}": values[place] for place in range(300)},
+        }
+    )
+    many = rows_from_table(table, spec)
+    assert MAX_CANDIDATES <= len(candidates(columns_of(spec), many, many, watched=True)) < MAX_CANDIDATES + 24
