@@ -5,26 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import replace
 
 from services.inference.tasks.metrics import TaskMetrics
 from services.inference.tasks.parquet_rows import ParquetRows
-from services.inference.tasks.record import TaskRecord, TaskStatus
+from services.inference.tasks.record import TaskRecord
 from services.inference.tasks.result_file import ResultFile
 from services.inference.tasks.scorer import FileScorer
 from services.inference.tasks.store import ClaimedTask, TaskStore
+from services.inference.tasks.task_end import Canceled, Problem, end_task
 from services.inference.tasks.thread_calls import on_thread
-from shared.errors import OperatorError
-from shared.http.errors import error_response
 from shared.observability.logs import get_logger
 
 _log = get_logger(__name__)
 _SAVED_EVERY_SECONDS = 0.5
 _POLL_SECONDS = 0.2
-
-
-class _Canceled(Exception):
-    """A client has canceled the task."""
 
 
 class TaskRunner:
@@ -65,45 +59,21 @@ class TaskRunner:
             await asyncio.wait(jobs)
 
     async def _run(self, task: ClaimedTask) -> None:
-        """1. wait for the turn   2. check every row   3. answer   4. close the result   5. finish the record
-
-        A finished status says that the result can be read: it is set after the result is closed, and seen after it is saved.
-        """
+        """1. wait for the turn   2. check every row   3. answer   4. end the task (`task_end`)"""
         result = ResultFile(task.result)
-        status: TaskStatus = "completed"
-        error: Exception | None = None
+        problem: Problem | None = None
         has_turn = False
         try:
             await self._wait_for_turn(task)
             has_turn = True
             await self._score(task, result)
-        except _Canceled:
-            status = "canceled"
-        except asyncio.CancelledError:
-            error = OperatorError(
-                "the server was stopped while the file was scored",
-                hint="submit the file again, or POST /score_file/retry; the result file has the rows that were answered before",
-            )
-        except Exception as failure:
-            error = failure
+        except (Exception, asyncio.CancelledError) as error:
+            problem = error
+        ending = asyncio.ensure_future(end_task(self._store, task, result, problem))
         try:
-            await on_thread(result.close)
-        except OSError as failure:
-            error = OperatorError(f"the result cannot be written: {failure.strerror}")
-        finished = replace(task.record, rows_done=result.rows, completed_at=self._store.now())
-        if error is None:
-            finished.status = status
-        else:
-            self._fail(finished, error)
-        await self._finish(task, finished)
-        if has_turn:
-            self._turn.release()
-
-    async def _finish(self, task: ClaimedTask, finished: TaskRecord) -> None:
-        try:
-            await on_thread(task.finish, finished)
-        except OSError as error:
-            _log.error("task_not_saved", task_id=finished.task_id, problem=str(error))
+            finished = await asyncio.shield(ending)
+        except asyncio.CancelledError:  # the server stops, which does not change how the task ended
+            finished = await ending
         del self._running[finished.task_id]
         self._metrics.finished(finished.status)
         _log.info(
@@ -114,9 +84,11 @@ class TaskRunner:
             rows_done=finished.rows_done,
             problem=finished.error.get("error", ""),
         )
+        if has_turn:
+            self._turn.release()
 
     async def _wait_for_turn(self, task: ClaimedTask) -> None:
-        """Acquire the turn. Raises _Canceled where the task is canceled meanwhile."""
+        """Acquire the turn. Raises Canceled where the task is canceled meanwhile."""
         acquired = False
         while not acquired:
             try:
@@ -127,10 +99,10 @@ class TaskRunner:
             if task.cancel_requested():
                 if acquired:
                     self._turn.release()
-                raise _Canceled
+                raise Canceled
 
     async def _score(self, task: ClaimedTask, result: ResultFile) -> None:
-        """Raises _Canceled, HomeostatError."""
+        """Raises Canceled, HomeostatError."""
         record = task.record
         record.status, record.executed_at = "in_progress", self._store.now()
         rows = await on_thread(ParquetRows, task.source, maximum_rows=self._maximum_rows)
@@ -143,15 +115,9 @@ class TaskRunner:
                 async for _ in calls:
                     record.rows_done = result.rows
                     if task.cancel_requested():
-                        raise _Canceled
+                        raise Canceled
                     if time.monotonic() - saved > _SAVED_EVERY_SECONDS:
                         await on_thread(task.save)
                         saved = time.monotonic()
         finally:
             rows.close()
-
-    def _fail(self, record: TaskRecord, error: Exception) -> None:
-        made = error_response(error, _log, path="/score_file")
-        # Nothing is gained by asking again for the result of a finished task.
-        status = 500 if made.status in (429, 503) else made.status
-        record.status, record.error_status, record.error = "failed", status, made.document

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from services.inference.tasks.metrics import TaskMetrics
 from services.inference.tasks.record import FileOptions, TaskRecord
+from services.inference.tasks.result_file import ResultFile
 from services.inference.tasks.runner import TaskRunner
 from services.inference.tasks.store import ClaimedTask, TaskStore
 from shared.errors import InvalidRequest
@@ -17,6 +19,7 @@ from shared.files import write_atomic
 from tests.fakes.inference_server import InferenceServer
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.unit.services.inference.tasks.scoring import scorer_of
+from tests.waiting import bound
 
 
 class Tasks:
@@ -75,6 +78,32 @@ def test_stopped_task_is_failed_with_its_rows(toys: ToyStore, tmp_path: Path) ->
         assert (record.status, record.error_status) == ("failed", 500)
         assert record.error["error"] == "the server was stopped while the file was scored"
         assert 0 < record.rows_done == pq.read_table(task.result).num_rows < 50_000
+
+    asyncio.run(run())
+
+
+def test_stop_does_not_change_how_a_task_ended(
+    toys: ToyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        task = tasks.create(10)
+        closing, goes_on = threading.Event(), threading.Event()
+        close = ResultFile.close
+
+        def held_up(result: ResultFile) -> None:
+            closing.set()
+            assert goes_on.wait(bound(20))
+            close(result)
+
+        monkeypatch.setattr(ResultFile, "close", held_up)
+        tasks.runner.start(task)
+        await asyncio.to_thread(closing.wait, bound(20))
+        stopping = asyncio.ensure_future(tasks.runner.stop())
+        await asyncio.sleep(0)
+        goes_on.set()
+        await stopping
+        assert (tasks.saved(task).status, tasks.saved(task).rows_done) == ("completed", 10)
 
     asyncio.run(run())
 
