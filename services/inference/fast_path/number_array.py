@@ -37,21 +37,26 @@ class NumberArrays:
 
     def read_rows(self, rows: Sequence[bytes], size: int) -> Floats | None:
         """The numbers of `rows`, each of `size` between commas; None as above, or if a row has another size."""
-        return self.read_marked(MARK.join(rows), len(rows), size)
+        return self._read_marked(b"[%b]" % MARK.join(rows), len(rows), size)
 
-    def read_marked(self, text: bytes, rows: int, size: int) -> Floats | None:
-        """The same for rows with a MARK between two of them.
+    def read_separated(self, text: bytes, separator: bytes, size: int) -> Floats | None:
+        """The numbers of the rows in the array `text`, each of `size`, with `separator` between two of them; None as above."""
+        rows = text.split(separator)  # with `join` a third quicker than `replace`
+        return self._read_marked(MARK.join(rows), len(rows), size)
 
-        They are read as one array with a mark after each row. The sum of squares allows no mark among the numbers of a row: as
-        there are as many marks as places for them, each is in its place.
+    def _read_marked(self, text: bytes, rows: int, size: int) -> Floats | None:
+        """The numbers of an array of rows with a mark between two of them.
+
+        The sum of squares allows no mark among the numbers of a row: as there are as many marks as places for them, each is in
+        its place.
         """
-        text = b"[%b%b]" % (text, MARK[:-1])
         if text.find(b"]") != len(text) - 1:  # nested arrays would be read as one
             return None
         numbers = self._parse(text)
-        if numbers is None or numbers.size != rows * (size + 1):
+        if numbers is None or numbers.size != rows * (size + 1) - 1:
             return None
-        return _checked(numbers.reshape(rows, size + 1)[:, :size].astype(np.float32))
+        strides = (numbers.itemsize * (size + 1), numbers.itemsize)
+        return _checked(np.ndarray((rows, size), numbers.dtype, numbers, strides=strides).astype(np.float32))
 
     def _parse(self, text: bytes | memoryview) -> npt.NDArray[Any] | None:
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import accumulate, repeat
+from itertools import repeat
 from typing import Any
 
+import numpy.typing as npt
 import orjson
 
 from services.inference.http.request import Request
@@ -117,35 +118,41 @@ def write_predictions_of_requests(
     servable: Servable, prediction: Prediction, sizes: Sequence[int]
 ) -> list[bytes]:
     """The bodies of the responses to several requests, with so many rows each."""
-    if prediction.classes is None and prediction.scores is not None:
-        answers = orjson.dumps(prediction.scores)[1:-1].split(b",")
-        around = b',"score":', b"}"
+    scores, output = prediction.scores, prediction.output
+    if prediction.classes is None and scores is not None:
+        middle, end = b',"score":', b"}"
     elif servable.is_vector and not servable.names:
-        # As one array: orjson writes the shortest text of each float32, half as long as that of the float64 of the same value.
-        answers = orjson.dumps(prediction.output, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
-        around = b',"embedding":[', b"]}"
+        middle, end = b',"embedding":[', b"]}"
+        scores = None
     else:
         items = [orjson.dumps(_items(servable, one)) for one in prediction.split(sizes)]
         return [b"%b%b}" % (servable.reply_head, one) for one in items]
+    if len(sizes) == len(prediction.prediction_ids):  # one row each
+        head = b'%b[{"prediction_id":' % servable.reply_head
+        rows = zip(
+            prediction.prediction_ids.text.split(b","), repeat(middle), _texts(scores, output), repeat(end)
+        )
+        return [b"%b%b%b%b%b]}" % (head, *row) for row in rows]
+    # Many rows would need an object each: the text with their ids is the form of a response. One response at a time: the pieces
+    # of all of them would not stay in the cache, and took 15 µs more of each.
     head = b'%b[{"prediction_id":' % servable.reply_head
-    ids = prediction.prediction_ids.text.split(b",")
-    if len(sizes) == len(ids):  # one row each
-        middle, end = around
-        return [b"%b%b%b%b%b]}" % (head, *one) for one in zip(ids, repeat(middle), answers, repeat(end))]
-    return [
-        b"%b%b]}" % (head, _join(ids[end - size : end], answers[end - size : end], *around))
-        for size, end in zip(sizes, accumulate(sizes), strict=True)
-    ]
+    last = middle + b"%b" + end
+    form = last + b',{"prediction_id":'
+    bodies, start = [], 0
+    for ids, size in zip(prediction.prediction_ids.texts(sizes), sizes, strict=True):
+        part = slice(start, start + size)
+        answers = _texts(None if scores is None else scores[part], output[part])
+        bodies.append(b"%b%b%b]}" % (head, ids.replace(b",", form), last) % tuple(answers))
+        start += size
+    return bodies
 
 
-def _join(ids: list[bytes], answers: list[bytes], middle: bytes, end: bytes) -> bytes:
-    """Ids and answers as JSON text: many rows would need an object each."""
-    parts = [middle] * (4 * len(answers))
-    parts[::4] = ids
-    parts[2::4] = answers
-    parts[3::4] = [end + b',{"prediction_id":'] * len(answers)
-    parts[-1] = end
-    return b"".join(parts)
+def _texts(scores: list[float] | None, output: npt.NDArray[Any]) -> list[bytes]:
+    """The JSON text of each row's score, or of its numbers (`scores` is None)."""
+    if scores is not None:
+        return orjson.dumps(scores)[1:-1].split(b",")
+    # As one array: orjson writes the shortest text of each float32, half as long as that of the float64 of the same value.
+    return orjson.dumps(output, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
 
 
 def _items(servable: Servable, prediction: Prediction) -> list[dict[str, Any]]:

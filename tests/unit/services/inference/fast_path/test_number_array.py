@@ -63,3 +63,14 @@ def test_binary_numbers_that_are_not_finite_are_found(place: int, value: float) 
     assert read_binary(b"x" + array.tobytes(), 1, 20000) is not None
     array[place] = value
     assert read_binary(b"x" + array.tobytes(), 1, 20000) is None
+
+
+@pytest.mark.parametrize("of", [bytes, bytearray])
+def test_rows_between_separators_are_read(of: type[bytes | bytearray]) -> None:
+    rows = np.random.default_rng(3).normal(size=(7, 5)).round(3)
+    text = of(b"[%b]" % b']},{"x":['.join(orjson.dumps(row)[1:-1] for row in rows.tolist()))
+    read = NUMBERS.read_separated(text, b']},{"x":[', 5)
+    assert read is not None
+    assert read.tobytes() == rows.astype(np.float32).tobytes()
+    assert read.flags.c_contiguous
+    assert NUMBERS.read_separated(text, b']},{"x":[', 7) is None
