@@ -1,10 +1,12 @@
 """This server beside a hand-written FastAPI application, stock BentoML and mosec: same models, same requests, one core each.
 
     python -m loadtests.bench_serving [--rounds 5] [--seconds 1] [--connections 16,64] [--mosec PYTHON] [--beside CHECKOUT]
+        [--growing-log]
 
 All servers run at once on the first core, the load on the last; cells are interleaved and ratios taken inside a round. The
 measure is CPU time per request of a server's processes, by the scheduler's nanoseconds: other programs change it less than they
-change answers per second. Our server runs with validation, metrics and the prediction log on; the others have validation at most.
+change answers per second. Our server runs with validation, metrics and the prediction log on, and its log is read and deleted as
+a shipper does; the others have validation at most.
 Absolute figures are of one machine and hour: quote the ratios.
 """
 
@@ -14,6 +16,7 @@ import argparse
 import os
 import statistics
 import tempfile
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -21,6 +24,7 @@ from pathlib import Path
 from loadtests.bench_model import SHAPES, release_model, write_models
 from loadtests.bench_table import release_table, write_table_model
 from loadtests.contenders import BASE, KEY, OURS, Contender, contenders, running
+from loadtests.log_reader import reading_log
 from loadtests.measurement import Measurement, measure
 from loadtests.workloads import WORKLOADS, write_bodies
 from shared.access.api_key import make_key
@@ -58,6 +62,11 @@ def main() -> int:
     parser.add_argument(
         "--beside", default="", help="another checkout of this repository, to compare commits"
     )
+    parser.add_argument(
+        "--growing-log",
+        action="store_true",
+        help="let nobody read the prediction log, as with a shipper that is stopped",
+    )
     arguments = parser.parse_args()
     only = set(filter(None, arguments.only.split(",")))
     taking_part = [
@@ -73,6 +82,7 @@ def main() -> int:
             rounds=arguments.rounds,
             seconds=arguments.seconds,
             connections=[int(one) for one in arguments.connections.split(",")],
+            reads_log=not arguments.growing_log,
         )
     met = _print(cells)
     if "," in arguments.connections:
@@ -88,6 +98,7 @@ def _run(
     rounds: int,
     seconds: float,
     connections: list[int],
+    reads_log: bool,
 ) -> dict[tuple[str, str], list[Measurement]]:
     write_models(folder)
     for name in SHAPES:
@@ -100,16 +111,17 @@ def _run(
     cores = sorted(os.sched_getaffinity(0))
     with running(taking_part, folder, cores[0]) as servers:
         os.sched_setaffinity(0, {cores[-1]})
-        for number in range(rounds + 1):
-            for workload, count in product(workloads, connections):
-                label = workload if len(connections) == 1 else f"{workload} c={count}"
-                for server in servers:
-                    request = WORKLOADS[workload].get(server.contender.dialect)
-                    if request is None:
-                        continue
-                    cell = measure(server, request, folder, seconds=seconds, connections=count)
-                    if number:  # the first round warms up
-                        cells.setdefault((label, server.contender.name), []).append(cell)
+        with reading_log(folder / "spool") if reads_log else nullcontext():
+            for number in range(rounds + 1):
+                for workload, count in product(workloads, connections):
+                    label = workload if len(connections) == 1 else f"{workload} c={count}"
+                    for server in servers:
+                        request = WORKLOADS[workload].get(server.contender.dialect)
+                        if request is None:
+                            continue
+                        cell = measure(server, request, folder, seconds=seconds, connections=count)
+                        if number:  # the first round warms up
+                            cells.setdefault((label, server.contender.name), []).append(cell)
     return cells
 
 
