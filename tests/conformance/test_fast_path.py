@@ -198,6 +198,8 @@ def test_plans_survive_other_numbers(pair: Pair) -> None:
         assert b" 200 " in answer
 
 
+PROBE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nUser-Agent: kube-probe/1.34\r\nAccept: */*\r\n\r\n"
+
 ODD_REQUESTS: dict[str, tuple[Segments, int]] = {
     "traceparent": ([request(INFER, PLAIN, [("traceparent", TRACE)])], 1),
     "chunked": (
@@ -247,6 +249,13 @@ ODD_REQUESTS: dict[str, tuple[Segments, int]] = {
         1,
     ),
     "get": ([request(INFER, b"", method="GET")], 1),
+    "probe": ([PROBE] * 3, 3),
+    "probe-closes": ([PROBE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], 1),
+    "probe-in-parts": ([PROBE[:9], PROBE[9:] + PROBE[:20], PROBE[20:]], 2),
+    "probe-pipelined": ([PROBE + PROBE + request(INFER, PLAIN) + PROBE], 4),
+    "probe-has-a-body": ([PROBE.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n"), b"abc" + PROBE], 2),
+    "probe-of-http-1.0": ([PROBE.replace(b"HTTP/1.1", b"HTTP/1.0")], 1),
+    "head-of-probe": ([PROBE.replace(b"GET ", b"HEAD ") + PROBE], 2),
     "lower-case-headers": ([request(INFER, PLAIN).replace(b"Content-Length", b"content-length")], 1),
     "spaces-in-headers": ([request(INFER, PLAIN).replace(b"Content-Length: ", b"Content-Length:\t ")], 1),
     "blank-line-first": ([b"\r\n" + request(INFER, PLAIN)], 1),
@@ -310,7 +319,7 @@ def test_random_bodies(pair: Pair, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "plain", [request(INFER, PLAIN), BINARY_REQUESTS["plain"], request("/predict", PREDICT)]
+    "plain", [request(INFER, PLAIN), BINARY_REQUESTS["plain"], request("/predict", PREDICT), PROBE]
 )
 def test_fast_path_answers_what_is_plain(pair: Pair, plain: bytes) -> None:
     """The comparison would be empty if everything went the ordinary way."""

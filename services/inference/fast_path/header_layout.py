@@ -18,7 +18,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 LENGTH = b"content-length"
 HEAD_LENGTH = b"inference-header-content-length"
 _LENGTHS = (LENGTH, HEAD_LENGTH)
-# Headers that mean nothing to a prediction. With any other one a request goes the ordinary way: traceparent, expect,
+# Headers that mean nothing to a prediction or a probe. With any other one a request goes the ordinary way: traceparent, expect,
 # content-encoding, transfer-encoding, upgrade.
 _INERT = frozenset(
     {
@@ -128,6 +128,11 @@ class HeaderLayouts:
         return layout
 
 
+def is_inert(name: bytes, value: bytes) -> bool:
+    """Whether a header, its name in lower case, changes nothing about the answer to a request."""
+    return name in _INERT or (name == b"connection" and value.lower() == b"keep-alive")
+
+
 def is_plain_post(parser: Any) -> bool:
     """Whether llhttp has parsed the headers of a POST of HTTP/1.1 that keeps the connection."""
     return (
@@ -153,7 +158,7 @@ def _pattern(lines: list[bytes], headers: Headers) -> tuple[re.Pattern[bytes], d
             groups[name] = len(groups) + 1
             before, after = rest.split(value, 1)
             parts.append(re.escape(written + b":" + before) + _LENGTH_DIGITS + re.escape(after))
-        elif name in _INERT or (name == b"connection" and value.lower() == b"keep-alive"):
+        elif is_inert(name, value):
             parts.append(re.escape(line))
         else:
             return None

@@ -20,6 +20,7 @@ from services.inference.fast_path.admission import Admission
 from services.inference.fast_path.header_layout import HeaderLayout, HeaderLayouts, Headers
 from services.inference.fast_path.infer_plan import InferPlan
 from services.inference.fast_path.infer_reader import InferReader, Write
+from services.inference.fast_path.liveness_probes import LivenessProbes
 from services.inference.fast_path.number_array import NumberArrays
 from services.inference.fast_path.predict_reader import PredictReader
 from services.inference.fast_path.request_groups import (
@@ -80,6 +81,7 @@ class HotRequests:
         """`admission`: who may be answered here. `tracing`: decides which requests the ordinary path answers to trace them."""
         self.admission = admission
         self.layouts = HeaderLayouts()
+        self.probes = LivenessProbes()
         self.maximum_body_bytes = maximum_body_bytes
         self.maximum_buffered_bytes = maximum_buffered_bytes
         self.receive_seconds = receive_seconds

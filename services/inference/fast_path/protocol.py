@@ -4,9 +4,10 @@
 2. A header block that is known (`HeaderLayouts`) and a complete body are a request; `HotRequests` takes it or not.
 3. Everything else is fed to uvicorn's parser, byte for byte, and becomes an ASGI request: also the header blocks that are new,
    slow bodies, and requests that turn out to be wrong.
-4. Who sent a request is known from its header block (`Admission`): one whose credentials permit no predictions, or no more this
+4. A liveness probe whose bytes are known (`LivenessProbes`) is answered at once: a supervisor would restart a busy server.
+5. Who sent a request is known from its header block (`Admission`): one whose credentials permit no predictions, or no more this
    second, is fed to the parser, too. The ordinary path refuses it.
-5. When the server stops, what arrives is answered with `Connection: close`; a connection is closed once it has been quiet.
+6. When the server stops, what arrives is answered with `Connection: close`; a connection is closed once it has been quiet.
 
 uvicorn's timers per request are replaced by one sweep over all connections, which also closes those whose headers do not come:
 uvicorn waits for them for ever. It also closes those that send the body of a refused request too slowly.
@@ -21,8 +22,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.inference.fast_path.header_layout import HeaderLayout, RequestHead, is_plain_post
-from services.inference.fast_path.header_limit import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
+from services.inference.fast_path.header_size import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
+from services.inference.fast_path.liveness_probes import LIVE
 from services.inference.fast_path.request_groups import Reply
 from shared.http.connections import CLOSE, stop_answering
 
@@ -175,9 +177,12 @@ class FastProtocol(HttpToolsProtocol):
         """The header block is parsed: it can be known from now on."""
         self._headers_until = 0.0
         data, self._learning = self._learning, b""
-        if data and self._hot is not None and is_plain_post(self.parser):
-            learned = self._hot.learn(data, self.url, self.headers, anonymous=self._takes_anonymous)
-            self._layout = learned or self._layout
+        if data and self._hot is not None:
+            if is_plain_post(self.parser):
+                learned = self._hot.learn(data, self.url, self.headers, anonymous=self._takes_anonymous)
+                self._layout = learned or self._layout
+            else:
+                self._hot.probes.learn(data, self.url, self.headers, self.parser)
         super().on_headers_complete()
         self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
         self._unanswered.append(self.cycle)
@@ -205,6 +210,8 @@ class FastProtocol(HttpToolsProtocol):
         hot = cast(HotRequests, self._hot)
         head = self._head
         if head is None or not data.startswith(head.block):
+            if data.startswith(b"GET /"):
+                return self._take_probe(data)
             head = self._find_head(data)
             if head is None:
                 return False
@@ -236,12 +243,25 @@ class FastProtocol(HttpToolsProtocol):
         else:
             taken = head.head_bytes is None and hot.submit_predict(data, start, end, self._answer)
         if taken:
-            if self.timeout_keep_alive_task is not None:
-                self._unset_keepalive_if_required()
-            self._idle_since = 0.0
+            self._end_idle_time()
         else:
             self._answer(None)
         return True
+
+    def _take_probe(self, data: bytes) -> bool:
+        """Answer the liveness probe `data`; False: it is for the parser."""
+        closes = cast(HotRequests, self._hot).probes.find(data)
+        if closes is None:
+            return False
+        self._headers_until = 0.0
+        self._end_idle_time()
+        self._answer(LIVE, closes=closes)
+        return True
+
+    def _end_idle_time(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        self._idle_since = 0.0
 
     def _find_head(self, data: bytes) -> RequestHead | None:
         head = self._layout.read(data) if self._layout is not None else None
@@ -269,8 +289,8 @@ class FastProtocol(HttpToolsProtocol):
             self._expected_bytes = self._reserved = 0
             self._partial = bytearray()
 
-    def _answer(self, reply: Reply | None) -> None:
-        """Send the reply, or feed the request to the parser; then go on with what came after it."""
+    def _answer(self, reply: Reply | None, *, closes: bool = False) -> None:
+        """Send the reply, or feed the request to the parser; then go on with what came after it. `closes`: the connection."""
         request, self._request = self._request, b""
         if reply is None and self._head is not None and self._head.grant is not None:
             self._head.grant.give_back()  # the ordinary path counts it
@@ -283,7 +303,7 @@ class FastProtocol(HttpToolsProtocol):
         else:
             self.server_state.total_requests += 1
             default = self.server_state.default_headers
-            closes = self._draining or CLOSE in default
+            closes = closes or self._draining or CLOSE in default
             end = b"\r\nconnection: close\r\n\r\n" if closes else b"\r\n\r\n"
             body = reply.body
             head = cast(HotRequests, self._hot).reply_head(reply.headers, default)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.inference.fast_path.header_limit import HeaderLimit
+from services.inference.fast_path.header_size import HeaderLimit
 from shared.http.connections import HEADER_BYTES
 
 
