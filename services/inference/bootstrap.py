@@ -308,6 +308,7 @@ def build(
         known_models=poller.known_models,
         peers=peers,
         tracing=tracing,
+        drain=drain,
     )
     tasks, runner = assemble_tasks(settings, shared.home / "tasks", pool, predictor, metrics)
     hot = None

@@ -4,6 +4,9 @@
    answer says `Connection: close`, so that clients who keep connections open leave
 2. the listener closes: connections in its queue are still answered, and later ones are refused at once
 3. uvicorn's own end: what is being answered is finished, and what is open is closed
+4. requests that are not answered within `seconds_to_finish` are cancelled, which the application answers with 503: BentoML's
+   supervisor would kill the process, and with it everything that has to be ended or released. A model call that hangs has a
+   thread of its own, which ends with the process
 
 Step 2 closes the listener for the supervisor as well, which has the same one and would keep it open until this process has ended:
 the kernel would accept connections that get no answer. A process that the supervisor starts again listens again. Of several
@@ -27,6 +30,9 @@ from shared.observability.logs import get_logger
 _log = get_logger(__name__)
 _TICK_SECONDS = 0.1  # uvicorn's own
 _QUEUED_SECONDS = 0.1
+_KILLED_SECONDS = 30.0  # by BentoML's supervisor, after it told the process to end
+_STOP_SECONDS = 12.0  # for what runs beside requests: the release log, shadows, threads of model calls
+_LEAST_SECONDS = 2.0
 
 
 class Drain:
@@ -51,6 +57,10 @@ class DrainingServer(uvicorn.Server):
         if drain.seconds:
             _log.info("draining", seconds=drain.seconds)
             await self._answer_last_requests(drain.seconds)
+        if (
+            self.config.timeout_graceful_shutdown is None
+        ):  # set by `bentoml serve --timeout-graceful-shutdown`
+            self.config.timeout_graceful_shutdown = int(seconds_to_finish(drain.seconds))
         waiting = self._end_listening(sockets or [], drain.is_last)
         for connection in waiting:
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
@@ -99,6 +109,11 @@ class DrainingServer(uvicorn.Server):
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol
+
+
+def seconds_to_finish(drained: float) -> float:
+    """Seconds that requests have to be answered once the listener is closed, after a drain of so many seconds."""
+    return max(_LEAST_SECONDS, _KILLED_SECONDS - _STOP_SECONDS - drained)
 
 
 def _asked(is_last: Callable[[], bool]) -> bool:

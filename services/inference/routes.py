@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from services.inference.draining_server import Drain
 from services.inference.fast_path.admission import Admission
 from services.inference.fast_path.hot_requests import HotRequests
 from services.inference.http.app import Find, Handler, InferenceApp
@@ -51,8 +52,9 @@ def assemble(
     known_models: Callable[[], Collection[str]],
     peers: Peers | None = None,
     tracing: Tracing | None = None,
+    drain: Drain | None = None,
 ) -> InferenceApp:
-    """The application with its handlers. `peers`: None for a server of one process."""
+    """The application with its handlers. `peers`: None for a server of one process. `drain`: the end of its process."""
     predict = PredictHandler(pool, predictor, canaries, metrics, maximum_rows=settings.maximum_rows)
     outcomes = OutcomesHandler(
         pool, recorder, ids, metrics, maximum_outcomes=settings.maximum_rows, known_models=known_models
@@ -88,6 +90,7 @@ def assemble(
         maximum_in_flight=settings.maximum_in_flight,
         waiting=lambda: predictor.queue.waiting,
         tracing=tracing,
+        is_ending=lambda: drain is not None and drain.begun,
     )
 
 

@@ -46,6 +46,24 @@ def hanging_at_load(*, products: int = 20_000) -> bytes:
 
 def hanging_at_scoring(*, turns: int = 1 << 62) -> bytes:
     """A loop of `turns` turns."""
+    return _model([_loop("size")], size=turns)
+
+
+def hanging_for_some(*, turns: int = 10_000) -> bytes:
+    """A loop of `turns` turns, and of more than ever end if the `count` of a row is 1,000 or more."""
+    return _model(
+        [
+            _node("ReduceMax", "count", "most", keepdims=0),
+            _node("Div", "most thousand", "some"),
+            _node("Mul", "some endless", "many"),
+            _node("Add", "many size", "turns"),
+            _loop("turns"),
+        ],
+        size=turns,
+    )
+
+
+def _loop(turns: str) -> NodeProto:
     body = helper.make_graph(
         [_node("Identity", "go", "goes"), _node("Identity", "held", "kept")],
         "turn",
@@ -59,7 +77,7 @@ def hanging_at_scoring(*, turns: int = 1 << 62) -> bytes:
             helper.make_tensor_value_info("kept", TensorProto.INT64, [1]),
         ],
     )
-    return _model([helper.make_node("Loop", ["size", "", "none"], ["nothing"], body=body)], size=turns)
+    return helper.make_node("Loop", [turns, "", "none"], ["nothing"], body=body)
 
 
 def slow(*, turns: int = 2_000_000) -> bytes:
@@ -106,6 +124,8 @@ def _model(nodes: list[NodeProto], *, answer: float = 1.0, size: int = 0, added:
         "smallest": ([1], [_SMALLEST]),
         "square": ([2], [_SIDE, _SIDE]),
         "size": ([], [size]),
+        "thousand": ([], [1000]),
+        "endless": ([], [1 << 50]),
     }
     value = helper.make_tensor("v", TensorProto.FLOAT, [1], [answer])
     graph = helper.make_graph(

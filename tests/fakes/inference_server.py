@@ -163,6 +163,7 @@ class InferenceServer:
             status,
             known_models=self.poller.known_models,
             tracing=tracing,
+            drain=self.drain,
         )
         self.tracing = tracing
         self.poller.poll()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -35,10 +36,12 @@ class InferenceApp:
         maximum_in_flight: int,
         waiting: Callable[[], int] = lambda: 0,
         tracing: Tracing | None = None,
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
         """`routes`: handlers by method and path. `find`: a handler for other paths, or None.
 
         `waiting`: requests that wait for the next iteration of the loop only; they do not count against the limit.
+        `is_ending`: whether the server stops: it cancels requests that take too long then.
         """
         self._routes = routes
         self._find = find
@@ -47,6 +50,7 @@ class InferenceApp:
         self._maximum_in_flight = maximum_in_flight
         self._waiting = waiting
         self._tracing = tracing
+        self._is_ending = is_ending
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,11 +94,18 @@ class InferenceApp:
             return await self._admitted(handler, request)
         except ClientGone:
             return None
+        except asyncio.CancelledError:
+            if not self._is_ending():
+                raise
+            return self._failed(request, _ended_by_the_server(), start)
         except Exception as error:
-            response = from_error(in_form_of(path, error_response(error, _log, path=path)))
-            outcome = "refused" if isinstance(error, CallerError) else "failed"
-            self._metrics.failed(request.servable, outcome, response.status, time.perf_counter() - start)
-            return response
+            return self._failed(request, error, start)
+
+    def _failed(self, request: Request, error: Exception, start: float) -> Response:
+        response = from_error(in_form_of(request.path, error_response(error, _log, path=request.path)))
+        outcome = "refused" if isinstance(error, CallerError) else "failed"
+        self._metrics.failed(request.servable, outcome, response.status, time.perf_counter() - start)
+        return response
 
     def _refuse(self, path: str) -> Handler:
         allowed = [
@@ -131,6 +142,16 @@ class InferenceApp:
         if method == "HEAD":
             return self._routes.get(("GET", path)) or self._other("GET", path)
         return self._find(method, path) or self._refuse(path)
+
+
+def _ended_by_the_server() -> OperatorError:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    return OperatorError(
+        "the server stopped before the request was answered",
+        hint="send it again: another server, or this one once it has started again, answers it",
+    )
 
 
 async def _not_found(request: Request) -> Response:

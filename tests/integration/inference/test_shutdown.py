@@ -13,6 +13,7 @@ import pytest
 
 from local_stack.certificates import CertificateFolder, create_certificates
 from shared.spool import PredictionRecord
+from tests.fakes import bad_models
 from tests.fakes.socket_server import read_answers, request
 from tests.fakes.tensor_model import release_tensor
 from tests.fakes.tls_client import trusting
@@ -32,6 +33,8 @@ TRACED = request(
     json.dumps({"model": "toy", "rows": [ROW]}).encode(),
     [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")],
 )
+# Its model call does not end.
+HANGS = request("/predict", json.dumps({"model": "stuck", "rows": [{**ROW, "count": 1000}]}).encode())
 LIVE = request("/health/live", b"", method="GET")
 
 
@@ -84,11 +87,15 @@ def files() -> CertificateFolder | None:
 def saturated(home: ToyStore, files: CertificateFolder | None) -> Iterator[InferenceProcess]:
     release = home.put_and_release(0.5)
     sums = release_tensor(home)
-    server = InferenceProcess(home.home, certificates=files)
+    stuck = home.put_and_release(1.0, model="stuck", raw=bad_models.hanging_for_some())
+    server = InferenceProcess(
+        home.home, certificates=files, options=("--timeout-graceful-shutdown", str(int(bound(3))))
+    )
     try:
         server.wait_live()
         server.wait_served(release.version)
         server.wait_served(sums.version, "sums")
+        server.wait_served(stuck.version, "stuck")
         yield server
     finally:
         server.stop()
@@ -113,6 +120,9 @@ class TestWithTls:
 
 
 def end_under_load(saturated: InferenceProcess, home: ToyStore, files: CertificateFolder | None) -> None:
+    """Also with a model call that hangs: its client is told, and everything ends in order."""
+    stuck = Client(saturated.port, HANGS, files)
+    stuck.start()
     asked = (INFER, PREDICT, TRACED)
     clients = [Client(saturated.port, asked[number % 3], files) for number in range(16)]
     for client in clients:
@@ -123,7 +133,13 @@ def end_under_load(saturated: InferenceProcess, home: ToyStore, files: Certifica
         client.join(bound(20))
     assert [client.problem for client in clients if client.problem] == []
     assert all(client.answered > 3 for client in clients)
+    stuck.join(bound(20))
+    assert "HTTP/1.1 503 Service Unavailable" in stuck.problem
+    assert "the server stopped before the request was answered" in stuck.problem
     assert saturated.process.wait(bound(20)) in (0, -15, 143)
+    log = saturated.log.read_text()
+    assert '"model_calls_do_not_end"' in log
+    assert "Traceback" not in log
     logged = {
         identity
         for record in spooled(home.home)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import uvicorn
 
-from services.inference.draining_server import Drain, DrainingServer, drain_before_end
+from services.inference.draining_server import Drain, DrainingServer, drain_before_end, seconds_to_finish
 from tests.waiting import bound
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -102,6 +102,56 @@ def test_connections_in_the_queue_are_answered_at_the_end(listeners: list[socket
             await asyncio.wait_for(ending, bound(5))
         with pytest.raises(ConnectionRefusedError), socket.create_connection(address, timeout=bound(5)):
             pass
+
+    asyncio.run(asyncio.wait_for(scene(), bound(20)))
+
+
+class Hanging(App):
+    """Never answers, and notes that it was cancelled."""
+
+    cancelled = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            await super().__call__(scope, receive, send)
+
+
+def test_request_that_is_not_answered_ends_with_the_server(listeners: list[socket.socket]) -> None:
+    async def scene() -> None:
+        running = Running(0.0)
+        listeners.append(running.supervisors)
+        running.server.config.app = app = Hanging(0.0)
+        running.server.config.timeout_graceful_shutdown = 1
+        await running.started()
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(REQUEST)
+        while not running.server.server_state.tasks:
+            await asyncio.sleep(0.01)
+        running.server.should_exit = True
+        await asyncio.wait_for(running.serving, bound(5))
+        assert app.cancelled
+        assert (await asyncio.wait_for(reader.read(), bound(5))).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+
+    asyncio.run(asyncio.wait_for(scene(), bound(20)))
+
+
+@pytest.mark.parametrize(("drained", "seconds"), [(0, 18), (5, 13), (20, 2)])
+def test_requests_are_given_up_before_the_supervisor_kills(drained: float, seconds: float) -> None:
+    assert seconds_to_finish(drained) == seconds
+
+    async def scene() -> None:
+        running = Running(0.0)
+        running.app.drain.seconds = drained
+        running.server.force_exit = True  # no drain in this test
+        await running.started()
+        running.server.should_exit = True
+        await asyncio.wait_for(running.serving, bound(5))
+        running.supervisors.close()
+        assert running.server.config.timeout_graceful_shutdown == seconds
 
     asyncio.run(asyncio.wait_for(scene(), bound(20)))
 

@@ -233,6 +233,42 @@ def test_concurrency_limit_returns_503(toys: ToyStore) -> None:
     assert installation.predict(ROW).status_code == 200
 
 
+@pytest.mark.parametrize("is_ending", [True, False])
+def test_request_that_the_end_of_the_server_cancels_gets_503(toys: ToyStore, is_ending: bool) -> None:
+    toys.put_and_release(1.0)
+    installation = InferenceServer(toys, inline_seconds=0)
+    servable = installation.slots.peek("toy")
+    assert servable is not None
+    called, ends = threading.Event(), threading.Event()
+
+    def hangs(batch: Any) -> Any:
+        called.set()
+        assert ends.wait(bound(30))
+        raise ValueError("it was cancelled long ago")
+
+    servable.run = hangs  # type: ignore[method-assign]
+
+    async def scene() -> httpx.Response:
+        async with await installation.client() as client:
+            request = asyncio.ensure_future(client.post("/predict", json={"rows": [ROW]}))
+            await asyncio.to_thread(called.wait, bound(30))
+            installation.drain.begun = is_ending
+            request.cancel()
+            try:
+                return await request
+            finally:
+                ends.set()
+
+    if is_ending:
+        answer = asyncio.run(scene())
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["error"] == "the server stopped before the request was answered"
+    else:  # a deadline of BentoML's own path, which answers for itself
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(scene())
+    assert servable.in_flight == 0
+
+
 def test_swap_during_call_keeps_version(toys: ToyStore) -> None:
     first = toys.put_and_release(1.0)
     installation = InferenceServer(toys, inline_seconds=0)
