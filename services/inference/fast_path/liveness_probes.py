@@ -27,7 +27,7 @@ class LivenessProbes:
     def __init__(self) -> None:
         self._closes: dict[bytes, bool] = {}
 
-    def find(self, data: bytes) -> bool | None:
+    def find(self, data: bytes | bytearray) -> bool | None:
         """Whether the connection ends after the probe `data`; None if that is none that is known, or something else, too."""
         return self._closes.get(bytes(data)) if len(data) <= _MAX_BYTES else None
 
