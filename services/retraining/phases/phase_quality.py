@@ -73,18 +73,20 @@ class PhaseQuality:
         if first is None or served is None or served.version != run.champion:
             return phase  # the guard starts or ends it
         phase = self._with_rows(run, phase)
+        # Read once: rows that come while others are scored are not measured yet, so the phase must not end by them.
+        newest = self._newest(run.model)
         problem: UnservableModel | None = None
         uncomparable = ""
         try:
             after = [entry.generation for entry in entries if entry.generation >= first.generation]
-            phase = self._measure(run, phase, served, after)
+            phase = self._measure(run, phase, served, after, newest)
         except UnservableModel as error:
             problem = error
         except (ProjectError, NotFound, IntegrityError) as error:
             uncomparable = f"the versions cannot be compared: {error}"
         if phase.evidence.is_worse:
             return self._end.decide(run, phase, "worse", phase.beside("the live version"))
-        if not self._is_over(run, phase):
+        if not self._is_over(run, phase, newest):
             if problem is not None:
                 raise problem
             return phase
@@ -101,14 +103,16 @@ class PhaseQuality:
         start = min(newest, self._clock())  # a row dated ahead counts as of now
         return self._ledger.phases.set_rows(phase, start, start + length_of(run, phase.slot))
 
-    def _measure(self, run: Run, phase: Phase, served: Release, generations: list[int]) -> Phase:
+    def _measure(
+        self, run: Run, phase: Phase, served: Release, generations: list[int], newest: datetime | None
+    ) -> Phase:
         start, end = phase.rows_from, phase.rows_until
         if start is None or end is None:
             return phase
         live_spec = self._store.manifest(run.model, run.champion).loop
         delay = run.loop.require_performance().outcome.delay
         begin = phase.blocks[-1].end if phase.blocks else start
-        until = last_edge(start, end, self._passed(run.model, start) - delay)
+        until = last_edge(start, end, _passed(newest, start) - delay)
         if begin >= until:
             return phase
         if phase.slot == "canary":
@@ -137,18 +141,16 @@ class PhaseQuality:
         with stored_model(self._store, self._keys, model, version, self._open_model, doing) as opened:
             yield opened
 
-    def _passed(self, model: str, start: datetime) -> datetime:
-        """How far event time has passed. A row dated ahead counts as of now, but a clock that was set back undoes nothing."""
+    def _newest(self, model: str) -> datetime | None:
+        """Event time of the newest row. A row dated ahead counts as of now."""
         newest = self._lake.latest_event_time(model)
-        return start if newest is None else max(start, min(newest, self._clock()))
+        return None if newest is None else min(newest, self._clock())
 
-    def _is_over(self, run: Run, phase: Phase) -> bool:
+    def _is_over(self, run: Run, phase: Phase, newest: datetime | None) -> bool:
         if self._clock() > phase.began_at + length_of(run, phase.slot) + _CLOCK_SLACK:
             return True
-        return (
-            phase.rows_until is not None
-            and self._passed(run.model, phase.rows_until - length_of(run, phase.slot)) >= phase.rows_until
-        )
+        until = phase.rows_until
+        return until is not None and _passed(newest, until - length_of(run, phase.slot)) >= until
 
     def _summary(self, run: Run, phase: Phase, uncomparable: str) -> str:
         length = duration_text(length_of(run, phase.slot))
@@ -162,6 +164,11 @@ class PhaseQuality:
             return f"{served}; {phase.beside('the live version')}"
         few = f"fewer than {MINIMUM_ROWS} of its rows had outcomes that were due: its loss was not compared"
         return f"{served}; {uncomparable or few}"
+
+
+def _passed(newest: datetime | None, start: datetime) -> datetime:
+    """How far event time has passed. A clock that was set back undoes nothing."""
+    return start if newest is None else max(start, newest)
 
 
 def _in_order(parts: list[PairedLosses]) -> PairedLosses:

@@ -136,11 +136,13 @@ class ReleaseWatch:
     def _continue(self, watch: Watch) -> Watch:
         spec = self._spec(watch.model, watch.version)
         problem: UnservableModel | None = None
+        # Read once: rows that come while others are scored are not measured yet, so the watch must not end by them.
+        settled = self._settled(watch.model, spec)
         try:
             check_comparable(watch.former, self._spec(watch.model, watch.former), spec)
             try:
                 watch = self._with_rows(watch, spec)
-                watch = self._measure(watch, spec)
+                watch = self._measure(watch, spec, settled)
             except UnservableModel as error:
                 # It may pass: the model's process is also ended for the load and the memory of the moment.
                 problem = error
@@ -157,7 +159,7 @@ class ReleaseWatch:
                 raise problem
             unscored = f"version {short(watch.former)} could not be scored before the watch's time was over: {problem}"
             return self._end(watch, "kept", "not_compared", unscored)
-        if late or (watch.rows_until is not None and self._settled(watch.model, spec) >= watch.rows_until):
+        if late or (watch.rows_until is not None and settled >= watch.rows_until):
             return self._keep(watch, spec)
         return watch
 
@@ -175,12 +177,12 @@ class ReleaseWatch:
         start = min(max(first, last_before), self._clock())
         return self._watches.set_rows(watch, start, start + spec.rollout.watch)
 
-    def _measure(self, watch: Watch, spec: LoopSpec) -> Watch:
+    def _measure(self, watch: Watch, spec: LoopSpec, settled: datetime) -> Watch:
         start, end = watch.rows_from, watch.rows_until
         if start is None or end is None:
             return watch
         begin = watch.blocks[-1].end if watch.blocks else start
-        until = last_edge(start, end, self._settled(watch.model, spec))
+        until = last_edge(start, end, settled)
         if begin >= until:
             return watch
         doing = "the former version was compared with the served one"

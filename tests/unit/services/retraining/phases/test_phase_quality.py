@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.stores.lake import Lake
 from tests.fakes.phase_installation import BEGAN_AT, PER_HOUR, Phased, phased
 from tests.fakes.retraining_installation import MODEL, fill_lake
 
@@ -46,6 +47,24 @@ def test_a_worse_challenger_is_refused(
     assert one.log()[1:] == [(2, slot, "loop"), (3, "withdrawal", "loop")]
     assert one.metrics.phases.labels(MODEL, slot, "worse")._value.get() == 1
     assert one.judge(41) is None
+
+
+def test_rows_that_come_during_a_look_end_no_phase(
+    open_phased: Callable[..., Phased], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were not measured: the challenger passed for what the first rows showed."""
+    one = open_phased(slope=-2.0)
+    one.look()
+    one.judge(0)
+    one.answer(60, -2.0, generation=2)
+    moments = iter([BEGAN_AT + timedelta(hours=12), BEGAN_AT + timedelta(hours=60)])
+    latest = Lake.latest_event_time
+    monkeypatch.setattr(Lake, "latest_event_time", lambda *_: next(moments))
+    one.judge(60)
+    assert one.run.state == "canarying"
+    monkeypatch.setattr(Lake, "latest_event_time", latest)
+    one.judge(60)
+    assert (one.run.state, one.run.reason_code) == ("refused", "worse")
 
 
 def test_a_good_challenger_passes_both_phases_and_is_to_be_promoted(

@@ -52,6 +52,24 @@ def test_a_worse_promotion_is_rolled_back_once(open_watched: Callable[..., Watch
     assert len(one.log()) == 3
 
 
+def test_rows_that_come_during_a_look_end_no_watch(
+    open_watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were not measured: the release was kept for what the first rows showed."""
+    one = open_watched(slope=-2.0)
+    one.answer(60, -2.0)
+    moments = iter([RELEASED_AT + timedelta(hours=12), RELEASED_AT + timedelta(hours=60)])
+    latest = Lake.latest_event_time
+    monkeypatch.setattr(Lake, "latest_event_time", lambda *_: next(moments))
+    found = one.look(END)
+    assert found is not None
+    assert (found.state, len(found.blocks)) == ("watching", 5)
+    monkeypatch.setattr(Lake, "latest_event_time", latest)
+    ended = one.look(END)
+    assert ended is not None
+    assert ended.state == "rolled_back"
+
+
 def test_losses_are_of_the_same_rows(open_watched: Callable[..., Watched]) -> None:
     one = open_watched(slope=-2.0)
     one.answer(60, -2.0)
