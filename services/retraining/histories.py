@@ -56,6 +56,7 @@ class Histories:
             bool(found.project and found.project.directory),
             trained_at,
             counted,
+            newest_is_faulty=self._deps.ledger.verdict_log.newest_is_faulty(found.model),
             consumes_verdicts=self._deps.settings.listen,
         )
 

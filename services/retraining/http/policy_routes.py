@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Query, Response
@@ -72,11 +73,19 @@ def add_policy_routes(router: APIRouter, deps: PolicyDependencies) -> None:
         except ProjectError as error:
             raise InvalidRequest(error.message, field="retraining", expected=error.hint) from error
         logged = deps.ledger.verdict_log.decided(model, limit)
-        trained_at = deps.histories.trained_at(model, logged[0].verdict.version) if logged else None
+        trained_at = _trained_at(deps, model, logged[0].verdict.version) if logged else None
         decided = what_if(loop, logged, trained_at)
         return json_response(
             {"model": model, **_counted(decided), "decisions": [_shown(one) for one in decided]}
         )
+
+
+def _trained_at(deps: PolicyDependencies, model: str, version: str) -> datetime | None:
+    """When a version was trained; of one that was deleted, and that no run has trained, the start of its first window."""
+    try:
+        return deps.histories.trained_at(model, version)
+    except NotFound:
+        return deps.ledger.first_window(model, version)
 
 
 def _counted(decided: Sequence[WhatIfDecision]) -> dict[str, Any]:

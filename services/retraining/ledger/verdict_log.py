@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from services.retraining.ledger.engine import reading
-from services.retraining.ledger.statements import is_about
+from services.retraining.ledger.statements import EVALUATED, is_about
 from services.retraining.ledger.tables import cause, decision
 from services.retraining.policy.what_if import LoggedDecision
 from shared.contracts.verdict import Detector, Verdict
@@ -53,3 +53,13 @@ class VerdictLog:
                 if stored is not None:
                     found[detector] = Verdict.model_validate(stored)
         return found
+
+    def newest_is_faulty(self, model: str) -> bool:
+        """Whether the data of the newest window is faulty, by the verdict of a scheduled detector on any version."""
+        evaluated = (cause.c.model == model, EVALUATED)
+        newest = select(func.max(cause.c.window_end)).where(*evaluated).scalar_subquery()
+        faulty = select(cause.c.key).where(
+            *evaluated, cause.c.window_end == newest, cause.c.state == "data_fault"
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(faulty.limit(1)).first() is not None

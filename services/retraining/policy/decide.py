@@ -15,7 +15,12 @@ from services.retraining.policy.limits import (
 )
 from services.retraining.policy.triggers import TriggerResult, evaluate_trigger
 from shared.contracts.loop_spec import LoopSpec
-from shared.contracts.retraining_spec import Retraining, ScheduleTrigger, WorseThanFirstTrigger
+from shared.contracts.retraining_spec import (
+    NewRowsTrigger,
+    Retraining,
+    ScheduleTrigger,
+    WorseThanFirstTrigger,
+)
 
 _SILENT = {
     "data_fault": ("bad_data", "the data is faulty; faulty data never starts a retraining"),
@@ -31,12 +36,12 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     2. an alert about a verdict: wait for the verdict; if the alert does not say which one, do nothing. If this service does not
        consume verdicts, decide on the alert's annotations, which must contain the verdict's state and version
     3. a verdict of data_fault, insufficient_data or warming_up never retrains, whatever the triggers are
-       the same for a due schedule whose newest verdict is a data_fault
+       the same for a due schedule if the newest window has a data_fault, also one about a version that was replaced since
     4. a verdict about a version that is no longer served: wait
     5. a model without a loss: record only, since no gate could prove a new version better
     6. evaluate the triggers in the order of loop.yaml; a person's request and an alert are triggers of their own. If none
-       fires: `healthy` if the verdict is ok, `no_trigger` if it is drift. A comparison fires `worse_than_first` alone, and a due
-       schedule the triggers `schedule`
+       fires: `healthy` if the verdict is ok, `no_trigger` if it is drift. A comparison fires `worse_than_first` alone, and the
+       clock the triggers `schedule` and `new_rows`
     7. a run in progress, a suggested run that waits for a person, a run about the same change, or, of a revised verdict, a run
        that began in its window or later: wait
     8. cooldown (does not apply to a person's request), then budget (applies to all)
@@ -59,7 +64,7 @@ def decide(cause: Cause, spec: LoopSpec, history: History, now: datetime) -> Dec
     if state in _SILENT:
         code, why = _SILENT[state]
         return _wait(code, f"{why}: {words}" if words else why)
-    if cause.source == "schedule" and _newest_is_faulty(history):
+    if cause.source == "schedule" and history.newest_is_faulty:
         return _wait("bad_data", "the newest window is faulty; faulty data never starts a retraining")
     if version and version != history.version:
         return _wait("version_replaced", f"the verdict is about {version[:12]}, which is no longer served")
@@ -108,7 +113,7 @@ def _evaluate_triggers(
         return TriggerResult(listed, "worse_than_first", cause.reason + missing, cause.change_since)
     triggers = policy.triggers
     if cause.source == "schedule":
-        triggers = tuple(trigger for trigger in triggers if isinstance(trigger, ScheduleTrigger))
+        triggers = tuple(one for one in triggers if isinstance(one, (ScheduleTrigger, NewRowsTrigger)))
     results = [evaluate_trigger(trigger, spec, cause.verdict, history, now) for trigger in triggers]
     for result in results:
         if result.fires:
@@ -120,12 +125,6 @@ def _evaluate_triggers(
         f"{trigger.when} ({result.reason})" for trigger, result in zip(triggers, results, strict=True)
     )
     return TriggerResult(False, "drift", f"{_found(cause)}no trigger of loop.yaml fired: {whys}")
-
-
-def _newest_is_faulty(history: History) -> bool:
-    """Whether a verdict on the newest window says that its data is faulty."""
-    newest = max((past.window_end for past in history.verdicts), default=None)
-    return any(past.window_end == newest and past.state == "data_fault" for past in history.verdicts)
 
 
 def _found(cause: Cause) -> str:

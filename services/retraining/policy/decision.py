@@ -87,4 +87,7 @@ class History:
     rows_since: int | None = None  # outcomes observed since then; None if not counted
     runs: tuple[PastRun, ...] = ()
     verdicts: tuple[PastVerdict, ...] = ()  # about the served version, in any order
+    newest_is_faulty: bool = (
+        False  # whether the data of the newest window is faulty, whichever version it is about
+    )
     consumes_verdicts: bool = True  # if False, no verdict arrives and an alert about one decides

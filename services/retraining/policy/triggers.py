@@ -3,8 +3,8 @@
 A window has a verdict on its inputs, when it closes, and one on its performance, when its outcomes are due. Drift of
 features, predictions and estimated performance is in the first, drift of realised performance in the second. Stream
 detectors find features and predictions between windows, and a rise of the loss that only many windows together show. The
-other triggers are evaluated with the verdict on performance, once per window. A schedule that is due although no such verdict
-comes is a cause of its own (`due_schedule`).
+other triggers are evaluated with the verdict on performance, once per window. A schedule that is due, or enough new rows,
+although no such verdict comes, is a cause of its own (`due_schedule`, `awaits_rows`).
 """
 
 from __future__ import annotations
@@ -170,11 +170,35 @@ def due_schedule(spec: LoopSpec, history: History, now: datetime) -> DueSchedule
     performance, since = spec.performance, last_training(history)
     if performance is None or since is None:
         return None
-    wait = (spec.drift.window.every or timedelta(0)) + performance.outcome.delay
+    wait = _until_verdict(spec)
     for trigger in performance.retraining.triggers:
         if isinstance(trigger, ScheduleTrigger) and (number := (now - wait - since) // trigger.every) >= 1:
             return DueSchedule(trigger, since, number)
     return None
+
+
+def awaits_rows(spec: LoopSpec, history: History, now: datetime) -> NewRowsTrigger | None:
+    """The trigger `new_rows` that no verdict has evaluated for longer than one takes, at event time `now`; None if there is none.
+
+    A verdict of `insufficient_data` or `warming_up` evaluates no trigger.
+    """
+    performance, since = spec.performance, last_training(history)
+    if performance is None or since is None:
+        return None
+    evaluated = [
+        past.window_end
+        for past in history.verdicts
+        if past.detector not in _WITHOUT_OUTCOMES and past.state in ("ok", "drift")
+    ]
+    if now <= max([since, *evaluated]) + _until_verdict(spec):
+        return None
+    return next((one for one in performance.retraining.triggers if isinstance(one, NewRowsTrigger)), None)
+
+
+def _until_verdict(spec: LoopSpec) -> timedelta:
+    """Event time until the verdict on performance that comes next: a window, and the delay of its outcomes."""
+    delay = spec.performance.outcome.delay if spec.performance is not None else timedelta(0)
+    return (spec.drift.window.every or timedelta(0)) + delay
 
 
 def _new_rows(trigger: NewRowsTrigger, history: History) -> TriggerResult:

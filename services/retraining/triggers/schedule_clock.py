@@ -1,4 +1,4 @@
-"""The clock of schedules: it finds a schedule that is due although no verdict has come, which is a cause of its own.
+"""The clock of schedules: it finds a schedule that is due, or enough new rows, although no verdict has come. That is a cause.
 
 Its time is event time, as everywhere in the policy: the newest row in the lake, never later than this machine's clock. Without
 new rows no time passes, and a training on the same rows would give the same model.
@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from threading import Event
 
 from services.retraining.cause import Cause, external_key
 from services.retraining.dependencies import Dependencies
-from services.retraining.histories import Histories
+from services.retraining.histories import Histories, ServedModel
 from services.retraining.ledger.records import Recorded
 from services.retraining.policy.decide import decide
-from services.retraining.policy.triggers import DueSchedule, due_schedule
+from services.retraining.policy.decision import History
+from services.retraining.policy.triggers import awaits_rows, due_schedule, last_training
 from services.retraining.rollout.look_thread import LookThread
-from shared.contracts.retraining_spec import ScheduleTrigger
+from shared.contracts.retraining_spec import NewRowsTrigger, ScheduleTrigger
 
 ACTOR = "clock"
 
 
 class ScheduleClock:
-    """Looks at models with a trigger `schedule`. Any number of processes may look: what is due has one key, so one decision."""
+    """Looks at models with a trigger `schedule` or `new_rows`. Any number of processes may look: what is due has one key, and so
+    one decision."""
 
     def __init__(
         self,
@@ -42,18 +45,21 @@ class ScheduleClock:
         self._done: dict[str, str] = {}
 
     def models(self) -> list[str]:
-        """Models with a trigger `schedule`, by name."""
+        """Models with such a trigger, by name."""
         projects = (self._deps.ledger.project(model) for model in self._deps.ledger.models())
         return [
             owner.model
             for owner in projects
             if owner is not None
             and owner.loop.performance is not None
-            and any(isinstance(one, ScheduleTrigger) for one in owner.loop.performance.retraining.triggers)
+            and any(
+                isinstance(one, (ScheduleTrigger, NewRowsTrigger))
+                for one in owner.loop.performance.retraining.triggers
+            )
         ]
 
     def look(self, model: str) -> Recorded | None:
-        """Decide on a due schedule; None if there is nothing to decide. Raises DependencyUnavailable.
+        """Decide on a due schedule or on enough new rows; None if there is nothing to decide. Raises DependencyUnavailable.
 
         1. find what is due   2. ask the policy: what a limit, an open run or faulty data holds back is looked at again and not
         recorded   3. give the verdict on its window some time of the system's clock   4. decide, once
@@ -75,25 +81,52 @@ class ScheduleClock:
             return None
         now = min(watermark, self._deps.clock())
         history = self._histories.complete(found, counts_rows=False)
-        due = due_schedule(found.loop, history, now)
-        if due is None:
+        cause = self._due_schedule(found, history, now)
+        if cause is None and awaits_rows(found.loop, history, now) is not None:
+            # Rows are counted only now, because that reads the lake.
+            history = self._histories.complete(found)
+            cause = self._enough_rows(found, history, now)
+        if cause is None:
             return None
-        first = due.since + due.number * due.trigger.every
-        cause = Cause(
-            key=_key(model, found.version, due),
-            model=model,
-            source="schedule",
-            reason=f"the schedule was due at {first:%Y-%m-%d %H:%M} UTC, and no verdict has come since",
-            actor=ACTOR,
-            event_time=now,
-        )
         decision = decide(cause, found.loop, history, now)
         return cause if decision.action != "wait" or decision.reason_code == "observe_only" else None
 
+    def _due_schedule(self, found: ServedModel, history: History, now: datetime) -> Cause | None:
+        due = due_schedule(found.loop, history, now)
+        if due is None:
+            return None
+        first, every = due.since + due.number * due.trigger.every, str(due.trigger.every.total_seconds())
+        return _cause(
+            found,
+            ("schedule", found.version, due.since.isoformat(), every, str(due.number)),
+            f"the schedule was due at {first:%Y-%m-%d %H:%M} UTC, and no verdict has come since",
+            now,
+        )
 
-def _key(model: str, version: str, due: DueSchedule) -> str:
-    every = str(due.trigger.every.total_seconds())
-    return external_key(model, "schedule", version, due.since.isoformat(), every, str(due.number))
+    def _enough_rows(self, found: ServedModel, history: History, now: datetime) -> Cause | None:
+        trigger, since = awaits_rows(found.loop, history, now), last_training(history)
+        rows = history.rows_since
+        if trigger is None or since is None or rows is None or rows < trigger.rows:
+            return None
+        # Without a training it is due again after as many further rows.
+        number = str(rows // trigger.rows)
+        return _cause(
+            found,
+            ("new_rows", found.version, since.isoformat(), str(trigger.rows), number),
+            f"{rows} new rows with outcomes have come, and no verdict with them",
+            now,
+        )
+
+
+def _cause(found: ServedModel, key: tuple[str, ...], reason: str, now: datetime) -> Cause:
+    return Cause(
+        key=external_key(found.model, *key),
+        model=found.model,
+        source="schedule",
+        reason=reason,
+        actor=ACTOR,
+        event_time=now,
+    )
 
 
 def schedule_looks(

@@ -53,3 +53,14 @@ def test_why_not_names_what_is_missing(open_app: Callable[..., RetrainingApp]) -
     viewer = app.key("viewer", Scope.READ)
     answer = app.client.post(f"/models/{MODEL}/what-if", json=policy, headers=viewer)
     assert (answer.status_code, answer.json()) == (200, would), "it is reading"
+
+
+def test_what_if_needs_no_version_that_was_deleted(open_app: Callable[..., RetrainingApp]) -> None:
+    app = open_app()
+    app.deploy()
+    for day in (13, 14):
+        verdict = app.installation.verdict(day, version="e" * 64)
+        app.service.controller.handle_cause(Cause.of_verdict(verdict))
+    app.service.controller.handle_cause(Cause.of_verdict(app.installation.verdict(15, state="ok")))
+    would = app.post(f"/models/{MODEL}/what-if", {}, 200)
+    assert [one["reason_code"] for one in would["decisions"]] == ["healthy"]

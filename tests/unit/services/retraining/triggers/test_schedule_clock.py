@@ -194,6 +194,54 @@ def test_faulty_data_postpones_a_schedule(open_services: Callable[..., Services]
     assert done.decision.action == "retrain"
 
 
+def test_fault_that_a_replaced_version_answered_postpones_a_schedule(
+    open_services: Callable[..., Services],
+) -> None:
+    """After a promotion the newest verdicts are still about the version before it."""
+    services = open_services()
+    services.handle(Cause.of_verdict(services.installation.verdict(3, state="data_fault", version="f" * 64)))
+    clock = services.clock()
+    assert services.waited(clock) is None
+    services.handle(Cause.of_verdict(services.installation.verdict(4, state="insufficient_data")))
+    assert services.waited(clock) is not None
+
+
+NEW_ROWS = {"triggers": [{"when": "new_rows", "rows": 20}]}
+
+
+def test_enough_new_rows_fire_without_a_verdict(open_services: Callable[..., Services]) -> None:
+    services = open_services(**NEW_ROWS)
+    # A window of 1 d, and 2 h for its outcomes: until then a verdict may come.
+    services.lake.newest = START + timedelta(days=1, hours=2)
+    assert services.waited(services.clock()) is None
+    services.lake.newest += timedelta(microseconds=1)
+    clock = services.clock()
+    done = services.waited(clock)
+    assert done is not None
+    assert (done.decision.action, done.decision.reason_code) == ("retrain", "new_rows")
+    assert services.waited(clock) is None
+    [run] = services.ledger.runs()
+    assert run.source == "schedule"
+    assert run.cause_reason.endswith(" new rows with outcomes have come, and no verdict with them")
+
+
+def test_too_few_new_rows_fire_nothing(open_services: Callable[..., Services]) -> None:
+    services = open_services(triggers=[{"when": "new_rows", "rows": 1_000_000}])
+    assert services.waited(services.clock()) is None
+    assert services.ledger.decisions() == []
+
+
+@pytest.mark.parametrize(("state", "fires"), [("ok", False), ("insufficient_data", True)])
+def test_new_rows_are_counted_by_the_verdict_that_comes(
+    open_services: Callable[..., Services], state: Any, fires: bool
+) -> None:
+    """One with too little data evaluates no trigger."""
+    services = open_services(triggers=[{"when": "new_rows", "rows": 1}], automation="observe")
+    services.handle(Cause.of_verdict(services.installation.verdict(4, state=state)))
+    clock = services.clock()
+    assert (services.waited(clock) is not None) == fires
+
+
 def test_observed_schedule_is_recorded_once(open_services: Callable[..., Services]) -> None:
     services = open_services("observe")
     clock = services.clock()
@@ -205,9 +253,12 @@ def test_observed_schedule_is_recorded_once(open_services: Callable[..., Service
     assert decision["deliveries"] == 1
 
 
-def test_only_models_with_a_schedule_are_looked_at(open_services: Callable[..., Services]) -> None:
+def test_only_models_with_a_trigger_of_the_clock_are_looked_at(
+    open_services: Callable[..., Services],
+) -> None:
     assert open_services().clock().models() == [MODEL]
-    assert open_services(triggers=[{"when": "new_rows", "rows": 1}]).clock().models() == []
+    assert open_services(triggers=[{"when": "new_rows", "rows": 1}]).clock().models() == [MODEL]
+    assert open_services(triggers=[{"when": "drift"}]).clock().models() == []
 
 
 def test_running_service_has_the_clock(tmp_path: Path) -> None:
