@@ -63,9 +63,14 @@ def run_id_of(cause_key: str) -> str:
 class Ledger(LedgerQueries):
     """Reads and writes the ledger behind `engine`."""
 
+    @property
+    def is_fenced(self) -> bool:
+        """Whether this is the leader's view of a ledger whose lease another process can take."""
+        return "fence" in self._engine.get_execution_options()
+
     def require_lease(self) -> None:
         """Raises LeaseLost if this is the leader's view of the ledger and another process is the leader."""
-        if "fence" in self._engine.get_execution_options():
+        if self.is_fenced:
             with writing(self._engine):
                 pass
 

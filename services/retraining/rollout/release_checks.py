@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contracts.manifest import short
-from shared.contracts.release import Release, Slot, live, slots
+from shared.contracts.release import Reason, Release, Slot, live, slots
 from shared.errors import Conflict
 
 # The actor of what no person did.
@@ -59,8 +59,39 @@ def check_vacant(log: list[Release], slot: Slot, run_id: str) -> None:
     """Raises SlotTaken if the slot holds a version that another run or a person started."""
     current = slots(log).get(slot)
     if current is not None and current.run_id != run_id:
+        by = f"run {current.run_id}" if current.run_id else current.actor
+        owner = "another run" if current.run_id else "a person"
         raise SlotTaken(
-            f"{current.actor} serves {short(current.version)} as {slot} since generation {current.generation}, and a run "
-            f"replaces no {slot} of a person",
-            hint=f"end that {slot}, then start a new run",
+            f"{by} serves {short(current.version)} as {slot} since generation {current.generation}, and a run "
+            f"replaces no {slot} of {owner}",
+            hint=f"wait until that run has ended, or end its {slot}, then start a new run"
+            if current.run_id
+            else f"end that {slot}, then start a new run",
         )
+
+
+def promotion_of(log: list[Release], run_id: str) -> Release | None:
+    """The newest entry that promoted the version of a run."""
+    mine = (one for one in reversed(log) if (one.run_id, one.reason) == (run_id, "promotion"))
+    return next(mine, None)
+
+
+def closing_entry(
+    log: list[Release], version: str, *, fenced: bool
+) -> tuple[str, Reason, Slot, float] | None:
+    """Version, reason, slot and share of the entry after which a run cannot promote `version`; None if none is needed.
+
+    The canary of the version is ended. Else, if `fenced`, the entry changes nothing that is served: it withdraws from a slot
+    that is empty, or repeats what a person has in the slot canary.
+    """
+    served = slots(log)
+    canary = served.get("canary")
+    if canary is not None and canary.version == version:
+        return version, "withdrawal", "canary", 0.0
+    if not fenced or not log:
+        return None
+    vacant: Slot | None = next((slot for slot in ("canary", "shadow") if slot not in served), None)
+    if vacant is not None:
+        return version, "withdrawal", vacant, 0.0
+    assert canary is not None
+    return canary.version, "canary", "canary", canary.share

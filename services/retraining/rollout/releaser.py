@@ -11,11 +11,14 @@ from services.retraining.ledger.ledger import Ledger
 from services.retraining.metrics import RetrainingMetrics
 from services.retraining.rollout.release_annotations import Annotator, announce
 from services.retraining.rollout.release_checks import (
+    LOOP,
     check_canary,
     check_champion,
     check_generation,
     check_vacant,
+    closing_entry,
     keeps_changing,
+    promotion_of,
 )
 from services.retraining.rollout.rollback import rollback_target
 from shared.contracts.manifest import short
@@ -86,10 +89,9 @@ class Releaser:
         """
         for _ in range(_TRIES):
             log = self._store.releases(model)
-            for existing in reversed(log):
-                if existing.run_id == run_id and existing.reason == "promotion":
-                    self._record(existing)
-                    return existing
+            if (done := promotion_of(log, run_id)) is not None:
+                self._record(done)
+                return done
             check_champion(log, champion)
             if after_canary:
                 check_canary(log, version)
@@ -121,12 +123,9 @@ class Releaser:
         for _ in range(_TRIES):
             log = self._store.releases(model)
             served = slots(log)
+            same = (version, share, run_id)
             existing = served.get(slot)
-            if existing is not None and (existing.version, existing.share, existing.run_id) == (
-                version,
-                share,
-                run_id,
-            ):
+            if existing is not None and (existing.version, existing.share, existing.run_id) == same:
                 self._record(existing)
                 return existing
             if champion is not None:
@@ -161,19 +160,49 @@ class Releaser:
     ) -> Release | None:
         """End the canary or shadow, if it runs; None if not. `version`: only where it is of this version; empty: of any.
 
-        `run_id`: only if this run has started the slot. What a person runs there may be of the same version, and goes on.
+        `run_id`: only if this run has started the slot. What a person runs there may be of the same version, and goes on. If it
+        never did, nothing ends, but a leader that was stopped before it started the slot cannot do so any more: see `foreclose`.
         """
         for _ in range(_TRIES):
             log = self._store.releases(model)
             running = slots(log).get(slot)
-            if running is None or (version and running.version != version):
+            mine = running is not None and version in ("", running.version)
+            if run_id:
+                mine = mine and any((entry.run_id, entry.reason) == (run_id, slot) for entry in log)
+            bars = running is None and bool(run_id) and self._ledger.is_fenced
+            bars = bars and all((entry.run_id, entry.slot) != (run_id, slot) for entry in log)
+            if not (mine or bars):
                 return None
-            if run_id and not any((entry.run_id, entry.reason) == (run_id, slot) for entry in log):
+            ended = running.version if running is not None else version
+            try:
+                made = self._append(model, log, ended, "withdrawal", actor, note, run_id, cause_key, slot, 0)
+            except Conflict:
+                continue
+            return made if mine else None
+        raise keeps_changing(model)
+
+    def foreclose(
+        self, model: str, *, version: str, run_id: str, cause_key: str, note: str
+    ) -> Release | None:
+        """Make final that a run ends unpromoted, and end its canary; returns its promotion if the log has one already.
+
+        A leader that was stopped after it had checked the lease could still add that promotion. So, if another process can take
+        the lease, an entry that changes nothing takes the generation that it would have: its compare-and-swap then fails.
+        """
+        for _ in range(_TRIES):
+            try:
+                log = self._store.releases(model)
+            except (IntegrityError, NotFound):
+                return None  # nor can anybody promote: that reads the log again after each conflict
+            if (done := promotion_of(log, run_id)) is not None:
+                self._record(done)
+                return done
+            entry = closing_entry(log, version, fenced=self._ledger.is_fenced)
+            if entry is None:
                 return None
             try:
-                return self._append(
-                    model, log, running.version, "withdrawal", actor, note, run_id, cause_key, slot, 0.0
-                )
+                self._append(model, log, entry[0], entry[1], LOOP, note, run_id, cause_key, *entry[2:])
+                return None
             except Conflict:
                 continue
         raise keeps_changing(model)

@@ -18,7 +18,7 @@ from threading import Event
 from services.retraining.dependencies import Dependencies
 from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
 from services.retraining.ledger.records import Run
-from services.retraining.rollout.release_checks import LOOP, CanaryEnded
+from services.retraining.rollout.release_checks import CanaryEnded
 from services.retraining.rollout.stored_model import verify_stored
 from services.retraining.run_states import SERVICE_DIED, State, after_gate
 from services.retraining.runs.champion_files import fetch_champion
@@ -31,7 +31,7 @@ from services.retraining.runs.data_snapshot import (
 )
 from services.retraining.runs.evaluation_step import evaluate
 from services.retraining.runs.gate import compared
-from services.retraining.runs.promotion import promoted_by
+from services.retraining.runs.promotion import foreclose, promoted_by
 from services.retraining.runs.reference_rows import write_reference
 from services.retraining.runs.rolled_back_rows import pin_rows
 from services.retraining.runs.step_starts import counted_start, given_up
@@ -49,7 +49,6 @@ from shared.errors import (
     TrainingFailed,
 )
 from shared.models.signed_versions.packaging import package_version
-from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import find_model
 from shared.models.training.training_process import Interrupted
 from shared.observability.logs import get_logger, log_unknown_error
@@ -168,7 +167,7 @@ class Pipeline:
             run_id=run.run_id,
             command=policy.command,
             passed=policy.environment,
-            confinement=Confinement.of(run.loop.training),
+            limits=run.loop.training,
             directory=directory,
             time_limit=policy.time_limit,
             folder=folder,
@@ -274,10 +273,13 @@ class Pipeline:
 
     def _end(self, run_id: str, to: State, reason_code: str, reason: str, **values: object) -> Run:
         ending = self._deps.ledger.run(run_id)
-        if ending.state == "promoting" and to != "promoted" and ending.loop.rollout.canary is not None:
-            # A canary answers until its promotion: no later step would end it.
-            withdraw = self._deps.releaser.withdraw
-            withdraw(ending.model, "canary", actor=LOOP, note=reason, version=ending.version)
+        if (
+            ending.state == "promoting"
+            and to != "promoted"
+            and (done := foreclose(self._deps, ending, reason))
+        ):
+            to, reason_code, reason = "promoted", ending.reason_code, ending.reason
+            values = {"generation": done.generation}
         updated = self._deps.ledger.transition(
             run_id, to, self._deps.clock(), reason_code=reason_code, reason=reason, **values
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -70,6 +71,99 @@ def test_releaser_of_a_former_leader_appends_nothing(
     with pytest.raises(LeaseLost):
         promoted(former)
     assert versions(store) == "a"
+
+
+class StoppedStore:
+    """A store in which `meanwhile` happens after the releaser has checked its lease, and before it appends."""
+
+    def __init__(self, store: ModelStore, meanwhile: Callable[[], object]) -> None:
+        self._store = store
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def add_release(self, release: Release) -> Release:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return self._store.add_release(release)
+
+
+class Fence:
+    """The lease of a leader until another process takes it."""
+
+    lost = False
+
+    def check(self, _: object) -> None:
+        if self.lost:
+            raise LeaseLost("another service is the leader now", hint="none")
+
+
+def fenced(ledger: Ledger, store: ModelStore, fence: Fence) -> Releaser:
+    leaders = Ledger(ledger._engine.execution_options(fence=fence.check))
+    return Releaser(store, leaders, RetrainingMetrics(), NoAnnotator(), lambda: START)
+
+
+@pytest.mark.parametrize("beside", [(), ("canary",), ("canary", "shadow")])
+def test_leader_that_was_stopped_before_its_append_promotes_nothing(
+    store: ModelStore, ledger: Ledger, releaser: Releaser, beside: tuple[Literal["canary", "shadow"], ...]
+) -> None:
+    """Whatever a person serves beside the live version, which stays as it is."""
+    releaser.deploy("toy", "a", "ann")
+    for slot in beside:
+        releaser.start("toy", slot, version="c", share=0.2, actor="ann")
+    before, fence = served(store), Fence()
+
+    def next_leader() -> None:
+        fence.lost = True
+        heir = fenced(ledger, store, Fence())
+        done = heir.foreclose("toy", version="b", run_id="run-1", cause_key="k", note="tampered")
+        assert done is None
+
+    stopped = fenced(ledger, cast(ModelStore, StoppedStore(store, next_leader)), fence)
+    with pytest.raises(LeaseLost):
+        promoted(stopped)
+    assert served(store) == before
+    assert store.slots("toy").get("canary", store.slots("toy")["live"]).share in (0.2, 1.0)
+
+
+def test_leader_that_was_stopped_starts_no_canary_of_an_ended_run(
+    store: ModelStore, ledger: Ledger, releaser: Releaser
+) -> None:
+    releaser.deploy("toy", "a", "ann")
+    fence = Fence()
+
+    def next_leader() -> None:
+        fence.lost = True
+        heir = fenced(ledger, store, Fence())
+        for _ in range(2):  # also after a crash
+            assert heir.withdraw("toy", "canary", actor="loop", version="b", run_id="run-1") is None
+
+    stopped = fenced(ledger, cast(ModelStore, StoppedStore(store, next_leader)), fence)
+    with pytest.raises(LeaseLost):
+        start(stopped, "b")
+    assert served(store) == {"live": "a"}
+    assert store.latest_generation("toy") == 2
+
+
+def test_promotion_that_came_first_is_the_end_of_the_run(
+    store: ModelStore, ledger: Ledger, releaser: Releaser
+) -> None:
+    releaser.deploy("toy", "a", "ann")
+    leader = fenced(ledger, store, Fence())
+    done = promoted(leader)
+    assert leader.foreclose("toy", version="b", run_id="run-1", cause_key="k", note="tampered") == done
+    assert store.latest_generation("toy") == 2
+
+
+def test_ended_run_adds_no_entry_where_no_other_process_can_lead(
+    store: ModelStore, releaser: Releaser
+) -> None:
+    releaser.deploy("toy", "a", "ann")
+    assert releaser.foreclose("toy", version="b", run_id="run-1", cause_key="k", note="") is None
+    assert releaser.withdraw("toy", "canary", actor="loop", version="b", run_id="run-1") is None
+    assert store.latest_generation("toy") == 1
 
 
 def test_promotion_is_the_next_generation(releaser: Releaser) -> None:
@@ -212,6 +306,17 @@ def test_canary_needs_another_live_version(releaser: Releaser) -> None:
         start(releaser, "a")
     with pytest.raises(Conflict, match="compared with c, but a is served now"):
         releaser.start("toy", "shadow", version="b", share=1, actor="loop", champion="c")
+
+
+def test_slot_of_another_run_is_no_slot_of_a_person(releaser: Releaser) -> None:
+    releaser.deploy("toy", "a", "ann")
+    start(releaser, "b")
+    with pytest.raises(Conflict, match="run run-1 serves b as canary .* replaces no canary of another run"):
+        start(releaser, "c", run="run-2")
+    releaser.withdraw("toy", "canary", actor="loop")
+    releaser.start("toy", "canary", version="b", share=0.1, actor="ann")
+    with pytest.raises(Conflict, match="ann serves b as canary .* replaces no canary of a person"):
+        start(releaser, "c", run="run-2")
 
 
 def test_canary_is_withdrawn_once(releaser: Releaser, store: ModelStore) -> None:
