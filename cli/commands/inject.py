@@ -158,6 +158,42 @@ def fault(
     )
 
 
+@inject.command("bad-challenger", epilog="Example: homeostat inject bad-challenger --kind frozen")
+def bad_challenger(
+    model: OneModel = "",
+    feature: Annotated[
+        str,
+        typer.Option(
+            help="Feature that knows the outcome at first. Default: the number that scores depend on least."
+        ),
+    ] = "",
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="What the feature is live: leak (it knows the outcome no more), frozen (one value), unit (ten times as large) "
+            "or none (it knows the outcome as before, and the version is kept)."
+        ),
+    ] = "leak",
+    rate: Rate = 200.0,
+    seed: Seed = 0,
+    wait: Annotated[
+        float, typer.Option(min=1, max=600, help="Seconds to wait for each conclusion of the loop.")
+    ] = 120.0,
+    yes: Yes = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Let a run learn a feature that knows the outcome, then send rows in which it does not: the loop takes the version back.
+
+    A run is requested, and approved where it waits. Exit code 1 unless the version before it answers requests again.
+    """
+    from cli.injection.bad_challenger import run_bad_challenger
+    from cli.injection.scenario_command import ScenarioOptions
+
+    options = ScenarioOptions(model, None, None, rate, "", seed, wait, yes, home, as_json)
+    run_bad_challenger(options, feature, kind)
+
+
 @inject.command("broker-down", epilog="Example: homeostat inject broker-down --for 20s")
 def broker_down(duration: Duration = DEFAULT_DURATION, home: Home = None, as_json: Json = False) -> None:
     """Kill the broker and keep it down: serving continues, and no logged prediction is lost."""

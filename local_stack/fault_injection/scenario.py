@@ -114,13 +114,14 @@ class Scenario:
         labels: LabelSource | None,
         on_progress: Callable[[int], None] = lambda _: None,
         step: Callable[[str], None] = lambda _: None,
+        with_verdict: bool = True,
     ) -> ScenarioResult:
         """Send the rows that `make` makes.
 
         1. Send the rows in order of event time.   2. Send their outcomes, unless `labels` is None.
         3. Wait until the lake has them all, so that the row that closes the window does not arrive before them.
         4. Send one later row with its outcome: it closes the window, and the outcomes are due.
-        5. Wait for the verdict.
+        5. Wait for the verdict, if `with_verdict`.
 
         `on_progress` receives the number of rows sent, `step` a description of each wait. Raises `CallerError` if inference
         rejects the rows.
@@ -176,6 +177,8 @@ class Scenario:
                 self.lake, self.target.model, ids, timeline.start, timeline.end, within_s=SETTLING_S
             )
             self._finish(rows[count], table.slice(count, 1), labels, random, timeline, result)
+            if not with_verdict:
+                return result
             step("waiting for drift's verdict")
             result.verdict = wait_for_verdict(
                 self.drift,
