@@ -18,7 +18,10 @@ from services.retraining.histories import Histories
 from services.retraining.http.app import make_app
 from services.retraining.http.routes import RouteDependencies
 from services.retraining.isolated_models import IsolatedModels, OpenModel
+from services.retraining.launchers.chosen_launcher import ChosenLauncher
+from services.retraining.launchers.dask_launcher import DaskLauncher
 from services.retraining.launchers.hidden_folders import folders_with_rows
+from services.retraining.launchers.kubernetes_launcher import KubernetesLauncher, place_of
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.launchers.local_launcher import LocalLauncher
 from services.retraining.launchers.training_places import TrainingPlaces
@@ -39,6 +42,7 @@ from services.retraining.triggers.schedule_clock import schedule_looks
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.access.authenticator import open_authenticator
 from shared.access.oidc.settings import OidcSettings
+from shared.contracts.retraining_spec import LauncherName
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import Verdict
 from shared.errors import OperatorError
@@ -102,7 +106,7 @@ def build(
         store=open_model_store(shared.model_store_url, keys),
         lake=Lake(shared.lake_url),
         keys=keys,
-        launcher=launcher or _launcher(settings, folders_with_rows(shared)),
+        launcher=launcher or _launcher(settings, home, folders_with_rows(shared)),
         open_model=open_model or models.open,
         runs=home / "runs",
         settings=settings,
@@ -203,7 +207,7 @@ def _keys(home: Path) -> Keys:
         ) from error
 
 
-def _launcher(settings: RetrainingSettings, hidden: tuple[Path, ...]) -> Launcher:
+def _launcher(settings: RetrainingSettings, home: Path, hidden: tuple[Path, ...]) -> Launcher:
     user = find_training_user(settings.training_user)
     if user is None and os.geteuid() == 0:
         _log.warning(
@@ -215,8 +219,24 @@ def _launcher(settings: RetrainingSettings, hidden: tuple[Path, ...]) -> Launche
         cpu_seconds=settings.training_cpu_seconds,
         network=settings.training_network != "none",
     )
-    places = _places(settings)
-    return LocalLauncher(niceness=settings.niceness, ceiling=ceiling, user=user, hidden=hidden, places=places)
+    launchers: dict[LauncherName, Launcher] = {
+        "process": LocalLauncher(
+            niceness=settings.niceness, ceiling=ceiling, user=user, hidden=hidden, places=_places(settings)
+        )
+    }
+    if settings.dask:
+        launchers["dask"] = DaskLauncher(
+            settings.dask, niceness=settings.niceness, ceiling=ceiling, hidden=hidden
+        )
+    if settings.kubernetes_image:
+        place = place_of(
+            namespace=settings.kubernetes_namespace,
+            image=settings.kubernetes_image,
+            claim=settings.kubernetes_claim,
+            home=home,
+        )
+        launchers["kubernetes"] = KubernetesLauncher(place, ceiling=ceiling)
+    return ChosenLauncher(launchers)
 
 
 def _places(settings: RetrainingSettings) -> TrainingPlaces:

@@ -98,6 +98,21 @@ class RetrainingSettings(BaseSettings):
         "allow",
         description="`none`: no training command has a network, whatever `training.network` in `loop.yaml` says.",
     )
+    dask: str = Field(
+        "",
+        description="Address of the Dask scheduler for models with `training.launcher: dask`, such as `tcp://scheduler:8786`. "
+        "Needs the extra `dask`.",
+    )
+    kubernetes_image: str = Field(
+        "",
+        description="Image of the jobs of models with `training.launcher: kubernetes`: Homeostat, and what the training commands "
+        "import. Needs the extra `kubernetes`.",
+    )
+    kubernetes_namespace: str = Field("default", description="Namespace of these jobs.")
+    kubernetes_claim: str = Field(
+        "",
+        description="PersistentVolumeClaim in this namespace whose root is HOMEOSTAT_HOME, with the project folders below it.",
+    )
     reference_rows: int = Field(
         20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."
     )
@@ -112,6 +127,10 @@ class RetrainingSettings(BaseSettings):
         ge=0,
         description="Memory limit in bytes of the isolated process in which a model is loaded and scored; 0: two fifths of the "
         "available memory, as champion and challenger are evaluated at the same time.",
+    )
+    expectations_python: str = Field(
+        "",
+        description="Python that has great_expectations 1 and pyarrow, for models with `gate.expectations` in `loop.yaml`.",
     )
     latency_calls: int = Field(
         60,
@@ -129,12 +148,13 @@ class RetrainingSettings(BaseSettings):
         10.0,
         gt=0,
         le=3600,
-        description="Seconds between two checks for schedules that are due without a verdict.",
+        description="Seconds between two checks for schedules that are due, or for enough new rows, without a verdict.",
     )
     schedule_grace_seconds: float = Field(
         60.0,
         ge=0,
-        description="Seconds for which a schedule that is due waits for a verdict on performance, before it fires without one.",
+        description="Seconds for which a schedule that is due, or enough new rows, wait for a verdict on performance before they "
+        "fire without one.",
     )
     inference_urls: str = Field(
         "http://127.0.0.1:8000",

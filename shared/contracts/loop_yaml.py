@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.contracts.feature import FEATURE_NAME
 from shared.contracts.loop_spec import MODEL_NAME, LoopSpec
-from shared.contracts.retraining_spec import VARIABLE_NAME
+from shared.contracts.retraining_spec import RESOURCE_NAME, VARIABLE_NAME
 from shared.errors import InvalidLoopSpec
 from shared.files import read_regular
 from shared.validation_text import problem_text
@@ -18,6 +18,7 @@ from shared.validation_text import problem_text
 _PATTERNS = {
     MODEL_NAME: "lowercase letters, digits, _ and -, beginning with a letter, at most 63 characters",
     FEATURE_NAME: "letters, digits and _, not beginning with a digit, at most 63 characters",
+    RESOURCE_NAME: "the name of a resource, such as GPU, cpu or nvidia.com/gpu",
     VARIABLE_NAME: "the name of an environment variable: letters, digits and _, not beginning with a digit",
 }
 # What `homeostat deploy` needs of `retraining` to train a version by hand.

@@ -15,9 +15,13 @@ VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _ADDED_TO_GATE = frozenset(
     {
         *("maximum_size_mib", "maximum_memory_mib", "minimum_agreement"),
-        *("slices", "robustness", "calibration", "fairness"),
+        *("slices", "robustness", "calibration", "fairness", "expectations"),
     }
 )
+# Words of Dask and of Kubernetes, such as GPU and nvidia.com/gpu.
+RESOURCE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$"
+LauncherName = Literal["process", "dask", "kubernetes"]
+ResourceName = Annotated[str, Field(pattern=RESOURCE_NAME, max_length=100)]
 VariableName = Annotated[str, Field(pattern=VARIABLE_NAME, max_length=100)]
 
 
@@ -189,6 +193,38 @@ class Training(Section):
         description="`none`: the training command has no network, only its own 127.0.0.1. Where the system does not allow that, "
         "the run fails.",
     )
+    launcher: LauncherName = Field(
+        "process",
+        description="Where the training command runs: `process`, beside retraining; `dask`, on a worker of a Dask cluster; "
+        "`kubernetes`, as a job.",
+    )
+    resources: dict[ResourceName, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        max_length=20,
+        description="What the training needs, by name: resources of a Dask worker such as `GPU: 1`, or of a Kubernetes container "
+        "such as `cpu: 2` and `nvidia.com/gpu: 1`.",
+    )
+
+    @model_validator(mode="after")
+    def _kept_by_launcher(self) -> Training:
+        if self.launcher == "process" and self.resources:
+            raise ValueError("resources are for the launchers dask and kubernetes")
+        if self.launcher == "kubernetes" and self.network == "none":
+            raise ValueError(
+                "the launcher kubernetes cannot keep `network: none`, since whether network policies hold depends on the "
+                "cluster; use the launcher process or dask, or let the network be and deny it by a policy of the cluster"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        # Manifests from before these keys keep their bytes, and so their versions' names.
+        if self.launcher == "process":
+            document.pop("launcher", None)
+        if not self.resources:
+            document.pop("resources", None)
+        return document
 
 
 class Gate(Section):
@@ -234,6 +270,13 @@ class Gate(Section):
     calibration: Calibration = Calibration()
     fairness: Fairness | None = Field(
         None, description="Limit on the difference between groups of rows. Default: not checked."
+    )
+    expectations: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="JSON file of a Great Expectations suite in the project's folder, which the holdout rows must meet. Default: "
+        "none.",
     )
 
     @model_serializer(mode="wrap")

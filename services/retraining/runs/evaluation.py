@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +83,14 @@ def compare(
     open_model: OpenModel,
     reference: pa.Table | None = None,
     attempt: int = 1,
+    also: Sequence[Measured] = (),
 ) -> GateResult:
     """Measure both models and evaluate the gate. A challenger that violates the model contract fails the check `contract`.
 
     So does one that crashes or exceeds a limit of `open_model`. Such a champion raises UnservableModel.
 
     `reference`: the rows of the version, on which inference probes it, and whose categories are known to it; by default the
-    holdout. `attempt`: see `evaluate_gate`.
+    holdout. `attempt`: see `evaluate_gate`. `also`: checks that need no model.
 
     A champion with features that the snapshot does not have or has as another type, or whose answers are of a kind that cannot
     be compared with the challenger's (see `answers.are_comparable`; the specification changed), is not compared: see
@@ -155,7 +157,7 @@ def compare(
             _reported(spec, challenged),
         ),
         attempt=attempt,
-        measured=[one for one in measured if one is not None],
+        measured=[*(one for one in measured if one is not None), *also],
     )
 
 

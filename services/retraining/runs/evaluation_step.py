@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from services.retraining.dependencies import Dependencies
+from services.retraining.expectations.expectation_check import check_expectations, validator
+from services.retraining.gate_checks.check import Measured
 from services.retraining.gate_checks.repeated_attempts import Interval, attempt_number
+from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
 from services.retraining.ledger.records import Run
 from services.retraining.runs.evaluation import compare
 from services.retraining.runs.gate import GateResult
@@ -21,9 +25,10 @@ _SIBLINGS = 1000
 
 
 def evaluate(deps: Dependencies, run: Run, folder: RunFolder) -> GateResult:
-    """Compare the run's version with its champion on its holdout. Raises NotFound, IntegrityError, UnservableModel.
+    """Compare the run's version with its champion on its holdout. Raises NotFound, IntegrityError, ProjectError.
 
-    1. verify both versions   2. count the run's siblings   3. measure both models and evaluate the gate
+    1. verify both versions   2. count the run's siblings   3. validate the rows, if the project has a suite
+    4. measure both models and evaluate the gate
     """
     folder.require_holdout()
     manifest = verify_version(folder.version, version=run.version, verifying_key=deps.keys.verifying)
@@ -44,7 +49,17 @@ def evaluate(deps: Dependencies, run: Run, folder: RunFolder) -> GateResult:
         open_model=deps.open_model,
         reference=pq.read_table(folder.version / REFERENCE),
         attempt=attempt_of(run, deps.ledger.runs(run.model, limit=_SIBLINGS)),
+        also=_expectations(deps, run, folder),
     )
+
+
+def _expectations(deps: Dependencies, run: Run, folder: RunFolder) -> list[Measured]:
+    suite = run.loop.require_performance().gate.expectations
+    if suite is None:
+        return []
+    project = check_project_folder(Path(run.directory), trusted_roots(deps.settings.project_roots))
+    validate = validator(deps.settings.expectations_python, deps.settings.model_seconds)
+    return [check_expectations(validate, project, suite, folder.holdout)]
 
 
 def attempt_of(run: Run, others: Sequence[Run]) -> int:

@@ -143,6 +143,8 @@ class RunScheduler:
         if run_id in self._memory:
             return self._memory[run_id]
         training = self._ledger.run(run_id).loop.training
+        if training is not None and training.launcher != "process":
+            return 0  # it takes memory of another machine
         return self._places.memory_of((training.memory_mib or 0) << 20 if training else 0)
 
     def _drive(self, run_id: str) -> None:

@@ -11,6 +11,7 @@ import orjson
 
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.runs.workspace import RunFolder, write_json
+from shared.contracts.retraining_spec import Training
 from shared.errors import TrainingFailed
 from shared.files import read_regular
 from shared.models.training.confinement import Confinement
@@ -34,14 +35,15 @@ def train(
     run_id: str,
     command: tuple[str, ...],
     passed: tuple[str, ...],
-    confinement: Confinement,
+    limits: Training | None,
     directory: Path,
     time_limit: timedelta,
     folder: RunFolder,
     attempt: int,
     stop: Event,
 ) -> dict[str, float]:
-    """Find or create the trained model of a run; returns its metrics. `passed`: as in `training_environment`.
+    """Find or create the trained model of a run; returns its metrics. `passed`: as in `training_environment`; `limits`:
+    `training` of loop.yaml.
 
     1. keep an attempt that succeeded   2. create an empty folder for a new attempt   3. run the command
     4. check its outputs   5. record the attempt as successful: only now do later steps use it
@@ -63,12 +65,18 @@ def train(
         champion=folder.champion_for_training if folder.champion_for_training.is_dir() else None,
         passed=passed,
     )
-    launcher.train(
-        TrainingJob(
-            run_id, command, directory, environment, attempt_folder / "train.log", time_limit, confinement
-        ),
-        stop,
+    job = TrainingJob(
+        run_id,
+        command,
+        directory,
+        environment,
+        attempt_folder / "train.log",
+        time_limit,
+        Confinement.of(limits),
+        launcher=limits.launcher if limits is not None else "process",
+        resources=limits.resources if limits is not None else {},
     )
+    launcher.train(job, stop)
     metrics = read_outputs(out)
     write_json(folder.trained, {"attempt": attempt, "metrics": metrics})
     return metrics

@@ -14,11 +14,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from typing import Protocol
 
+from shared.contracts.retraining_spec import LauncherName
 from shared.errors import OperatorError, TrainingFailed
 from shared.files import open_regular
 from shared.models.training.confinement import UNCONFINED, Confinement
@@ -48,11 +49,18 @@ class Interrupted(BaseException):
     """
 
 
+class Stop(Protocol):
+    """What ends a training early, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether it must end now."""
+
+
 @dataclass(frozen=True)
 class TrainingJob:
     """One training to run. `environment` is added to the INHERITED variables; `log` receives both output streams.
 
-    `time_limit` is of wall time.
+    `time_limit` is of wall time. `launcher`: `training.launcher` of loop.yaml; `resources`: what it asks of a machine, by name.
     """
 
     run_id: str
@@ -62,6 +70,8 @@ class TrainingJob:
     log: Path
     time_limit: timedelta
     confinement: Confinement = UNCONFINED
+    launcher: LauncherName = "process"
+    resources: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def attempts(self) -> Path:
@@ -84,7 +94,7 @@ def training_environment(
     }
 
 
-def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = None) -> None:
+def run_training(job: TrainingJob, *, niceness: int = 0, stop: Stop | None = None) -> None:
     """Run the command to its end.
 
     1. Start it, confined, in a session of its own.   2. Wait for it, within its limits of time and memory, until `stop` is set.
@@ -96,7 +106,7 @@ def run_training(job: TrainingJob, *, niceness: int = 0, stop: Event | None = No
         _run(job, _start(job, niceness, temporary), stop)
 
 
-def _run(job: TrainingJob, process: subprocess.Popen[bytes], stop: Event | None) -> None:
+def _run(job: TrainingJob, process: subprocess.Popen[bytes], stop: Stop | None) -> None:
     began = time.monotonic()
     deadline, look_at_memory = began + job.time_limit.total_seconds(), began
     limits = job.confinement

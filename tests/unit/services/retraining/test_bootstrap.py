@@ -9,6 +9,7 @@ import pytest
 
 from services.retraining import bootstrap
 from services.retraining.bootstrap import build
+from services.retraining.launchers.chosen_launcher import ChosenLauncher
 from services.retraining.launchers.local_launcher import LocalLauncher
 from shared.errors import OperatorError
 from tests.fakes.retraining_app import SETTINGS
@@ -46,8 +47,23 @@ def test_only_the_leader_sends_to_mlflow(tmp_path: Path, monkeypatch: pytest.Mon
 def test_runs_and_their_trainings_share_the_memory_of_the_settings(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"runs_at_once": 4, "training_total_memory_bytes": 4000})
     service = build(make_installation(tmp_path, days=2).settings, settings)
-    assert isinstance(service.deps.launcher, LocalLauncher)
-    for places in (service.scheduler._places, service.deps.launcher._places):
+    assert isinstance(service.deps.launcher, ChosenLauncher)
+    process = service.deps.launcher.launchers["process"]
+    assert isinstance(process, LocalLauncher)
+    for places in (service.scheduler._places, process._places):
         assert places is not None
         assert places.memory_of(0) == 1000
     service.deps.ledger.close()
+
+
+def test_launchers_are_those_of_the_settings(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(
+        update={"dask": "tcp://10.0.0.1:8786", "kubernetes_image": "x", "kubernetes_claim": "data"}
+    )
+    installation = make_installation(tmp_path, days=2)
+    service = build(installation.settings, settings)
+    assert isinstance(service.deps.launcher, ChosenLauncher)
+    assert list(service.deps.launcher.launchers) == ["process", "dask", "kubernetes"]
+    service.deps.ledger.close()
+    with pytest.raises(OperatorError, match="HOMEOSTAT_RETRAINING_KUBERNETES_CLAIM is not"):
+        build(installation.settings, settings.model_copy(update={"kubernetes_claim": ""}))

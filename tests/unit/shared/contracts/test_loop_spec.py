@@ -297,6 +297,21 @@ def test_version_from_before_limits_of_training_keeps_its_bytes(loop_document: d
             LoopSpec.model_validate({**loop_document, "training": wrong})
 
 
+def test_version_from_before_launchers_keeps_its_bytes(loop_document: dict[str, Any]) -> None:
+    limited = LoopSpec.model_validate({**loop_document, "training": {"memory_mib": 512}})
+    assert limited.model_dump(mode="json")["training"].keys() == {"memory_mib", "cpu_time", "network"}
+    remote = {"launcher": "dask", "resources": {"GPU": 1, "nvidia.com/gpu": 0.5}}
+    asked = LoopSpec.model_validate({**loop_document, "training": remote})
+    assert LoopSpec.model_validate(asked.model_dump(mode="json")) == asked
+    for wrong in (
+        {"launcher": "ray"},
+        {"launcher": "dask", "resources": {"GPU": 0}},
+        {"resources": {"GPU": 1}},
+    ):
+        with pytest.raises(ValidationError):
+            LoopSpec.model_validate({**loop_document, "training": wrong})
+
+
 def test_default_methods_are_not_written(loop_spec: LoopSpec) -> None:
     assert "methods" not in loop_spec.model_dump()["drift"]
     chosen = loop_spec.model_copy(

@@ -1,0 +1,1 @@
+"""A suite of Great Expectations as a check of the gate."""
