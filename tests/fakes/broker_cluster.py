@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kafka.admin import KafkaAdminClient
+from kafka.partitioner.default import murmur2
 
 from local_stack.kafka.broker import Broker, local_broker
 from local_stack.kafka.config_files import BrokerFiles, new_cluster_id
@@ -47,11 +48,12 @@ class BrokerCluster:
         with ThreadPoolExecutor(len(NODES)) as threads:
             list(threads.map(lambda node: self.brokers[node].start(), nodes or NODES))
 
-    def leader(self, topic: str) -> int:
-        """The node that leads the topic's first partition."""
+    def leader(self, topic: str, key: str) -> int:
+        """The node that leads the partition in which records with this key are."""
         with self._admin() as admin:
             [found] = admin.describe_topics([topic])
-        return int(found["partitions"][0]["leader_id"])
+        partitions = {one["partition_index"]: one["leader_id"] for one in found["partitions"]}
+        return int(partitions[(murmur2(key.encode()) & 0x7FFFFFFF) % len(partitions)])
 
     def shares(self, group: str) -> list[int]:
         """The number of partitions of each member of a consumer group that has some."""
