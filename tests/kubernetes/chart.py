@@ -62,7 +62,7 @@ EVERYTHING: dict[str, Any] = {
         "nodeSelector": {"pool": "serving"},
     },
     "sink": {"replicas": 3},
-    "retraining": {"replicas": 2, "volume": {"accessMode": "ReadWriteMany"}, "projectsClaim": "projects"},
+    "retraining": {"replicas": 2, "volume": {"accessMode": "ReadWriteMany"}},
     "cli": {"enabled": True},
     "networkPolicy": {
         "clients": [{"podSelector": {"matchLabels": {"app": "shop"}}}],
@@ -74,6 +74,7 @@ EVERYTHING: dict[str, Any] = {
 BARE: dict[str, Any] = {
     **SMALLEST,
     "keys": {"existingSecret": "installation-keys"},
+    "retraining": {"projectsClaim": "projects"},
     "kafka": {**SMALLEST["kafka"], "createTopics": False},
     "networkPolicy": {"enabled": False},
 }

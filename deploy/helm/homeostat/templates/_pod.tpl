@@ -1,9 +1,9 @@
 {{/* What all pods and containers have in common. */}}
 
-{{/* Arguments: root, component, values (of the component). */}}
+{{/* Arguments: root, component, values (of the component), account (empty: the common one), usesApi (of the cluster). */}}
 {{- define "homeostat.pod" -}}
-serviceAccountName: {{ include "homeostat.fullname" .root }}
-automountServiceAccountToken: false
+serviceAccountName: {{ .account | default (include "homeostat.fullname" .root) }}
+automountServiceAccountToken: {{ .usesApi | default false }}
 # Otherwise the cluster sets variables such as HOMEOSTAT_DRIFT_PORT for every Service, which are settings of ours.
 enableServiceLinks: false
 securityContext:
