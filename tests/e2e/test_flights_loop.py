@@ -1,35 +1,32 @@
-"""The whole stack on the first weeks of the year: it drifts, retrains, swaps under load, and loses nothing."""
+"""The README's block about the flights, on the first weeks of the year: drift, retraining, swaps under load, and nothing lost."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.waiting import bound
+from tests.e2e.walking import ACTIVATE, Walker, of_the_demo
 
-SOURCES = Path(__file__).resolve().parents[2]
+DEMO = "homeostat demo --part 0.1 --keep"
+BAD_DAYS = "--inject=broker-down,kill-drift,kill-sink"  # docs/fault-injection.md
 
 
 @pytest.mark.e2e
 @pytest.mark.timeout(420)
 def test_the_loop_closes_on_a_tenth_of_the_year_of_bad_days(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "examples.flights.demo"),
-            *(f"--home={tmp_path / 'home'}", "--part=0.1", "--free-ports", "--json"),
-            "--inject=broker-down,kill-drift,kill-sink",
-        ],
-        cwd=SOURCES,
-        capture_output=True,
-        text=True,
-        timeout=bound(400),
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    report = json.loads(done.stdout)
+    demo, *after, down = of_the_demo()
+    assert demo == DEMO
+    walker = Walker(tmp_path / "clone", elsewhere={}, more={})
+    walker.type(ACTIVATE)
+    try:
+        report = json.loads(walker.type(f"{demo} {BAD_DAYS} --json", within_s=400))
+        for statement in after:
+            walker.type(statement)
+    finally:
+        walker.type(down)
+    assert [one for one in walker.typed if one.startswith("homeostat why")]
     assert report["problems"] == []
     assert report["injected"] == ["broker-down", "kill-drift", "kill-sink"]
     line = dict(word.split("=") for word in report["line"].split() if "=" in word)
@@ -37,5 +34,6 @@ def test_the_loop_closes_on_a_tenth_of_the_year_of_bad_days(tmp_path: Path) -> N
     assert line["failed"] == "0"
     assert int(line["promoted"]) >= 1
     assert any(run["state"] == "promoted" and run["gate"] for run in report["runs"])
-    assert (tmp_path / "home" / "demo" / "weekly_loss.html").is_file()
-    assert (tmp_path / "home" / "demo" / "weekly_loss.png").is_file()
+    kept = walker.folder / ".homeostat" / "flights" / "demo"
+    assert (kept / "weekly_loss.html").is_file()
+    assert (kept / "weekly_loss.png").is_file()

@@ -1,10 +1,10 @@
 """README, quickstart and "bring your own model", read from top to bottom: every command works where it stands.
 
-They are read one after the other on one stack, on which versions are then taken back and the supervisor is killed. Its end is
-the README's. docs/encryption.md has a stack of its own.
+They are read one after the other on one stack, whose supervisor is then killed. What replaces it is the encrypted stack of
+docs/encryption.md, on which versions are taken back. Its end is the README's.
 
-docs/fault-injection.md has a test of its own, so has the notebook; docs/containers.md needs an engine that is not here, and
-tests/containers runs what its images hold. What else is not typed is named in LEFT_OUT, with the reason.
+docs/fault-injection.md has a test of its own, so have the notebook and the replay of the flights; docs/containers.md needs an
+engine that is not here, and tests/containers runs what its images hold. What else is not typed is in LEFT_OUT, with the reason.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -27,21 +26,20 @@ from local_stack.supervisor.lock import supervisor_pid
 from shared.contracts.stack_state import StackState
 from tests import local_http
 from tests.e2e.short_loop import until
-from tests.e2e.walking import Walker, program, recipe, statements
+from tests.e2e.walking import Walker, of_the_demo, program, recipe, statements
 from tests.fakes.grafana_server import TOKEN, FakeGrafana, grafana
 from tests.waiting import bound
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 END = "homeostat down"
-YEAR = (
-    "test_flights_loop.py replays a tenth of the year; here a hundredth shows that the commands fit together"
-)
+YEAR = "test_flights_loop.py types the block about a tenth of the year"
 CONTAINERS = (
     "no Docker engine is at hand here; tests/containers runs the script, and what the images would run"
 )
 LEFT_OUT = {
     "README.md": {
         "make demo      # replay a real year of flights": YEAR,
+        **dict.fromkeys(of_the_demo(), YEAR),
         "make test      # lint, types, import rules and every test": "this test is part of it",
         "deploy/containers/secrets.sh": CONTAINERS,
         "docker compose up --build --wait": CONTAINERS,
@@ -57,7 +55,6 @@ LEFT_OUT = {
     "docs/bring-your-own-model.md": {},
     "docs/encryption.md": {},
 }
-INSTEAD = {"--part 0.1": "--part 0.01"}
 
 
 @pytest.fixture(scope="module")
@@ -66,26 +63,19 @@ def boards() -> Iterator[FakeGrafana]:
         yield running
 
 
-@contextmanager
-def walking(folder: Path, boards: FakeGrafana) -> Iterator[Walker]:
-    """Somebody in a clone, whose stacks are ended also where a command fails."""
+@pytest.fixture(scope="module")
+def walker(tmp_path_factory: pytest.TempPathFactory, boards: FakeGrafana) -> Iterator[Walker]:
+    """Somebody in a clone, whose stack is ended also where a command fails."""
     missing = [name for name, programs in NAMES.items() if not any(map(shutil.which, programs))]
     if missing:
-        said = f"{', '.join(missing)} is not installed; `make packages` does it"
-        pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
+        lacking = f"{', '.join(missing)} is not installed; `make packages` does it"
+        pytest.fail(lacking) if os.environ.get("CI") == "true" else pytest.skip(lacking)
+    folder = tmp_path_factory.mktemp("pages") / "clone"
     someone = Walker(folder, elsewhere={3000: boards.port}, more={"HOMEOSTAT_GRAFANA_TOKEN": TOKEN})
     try:
         yield someone
     finally:
-        for home in ("", " --home .homeostat/flights"):
-            someone.type(f".venv/bin/homeostat down{home}")
-
-
-@pytest.fixture(scope="module")
-def walker(tmp_path_factory: pytest.TempPathFactory, boards: FakeGrafana) -> Iterator[Walker]:
-    """Who reads README, quickstart and "bring your own model"."""
-    with walking(tmp_path_factory.mktemp("pages") / "clone", boards) as someone:
-        yield someone
+        someone.type(".venv/bin/homeostat down")
 
 
 def to_type(page: str) -> list[str]:
@@ -93,10 +83,7 @@ def to_type(page: str) -> list[str]:
     left_out = LEFT_OUT[page]
     found = statements(page)
     assert set(left_out) <= set(found), "what is left out stands no longer on the page"
-    typed = [statement for statement in found if statement not in left_out]
-    for shown, instead in INSTEAD.items():
-        typed = [statement.replace(shown, instead) for statement in typed]
-    return typed
+    return [statement for statement in found if statement not in left_out]
 
 
 def state_of(walker: Walker) -> StackState:
@@ -114,7 +101,6 @@ def test_the_readme_read_in_order_works(walker: Walker, boards: FakeGrafana) -> 
     assert {process.name for process in state_of(walker).processes} >= {"kafka", *NAMES}
     assert boards.boards
     assert not boards.violations
-    assert [one for one in walker.typed if one.startswith("homeostat why")]
 
 
 def test_the_quickstart_and_then_a_model_of_ones_own(walker: Walker) -> None:
@@ -145,105 +131,98 @@ def test_the_quickstart_and_then_a_model_of_ones_own(walker: Walker) -> None:
     assert [one["generation"] for one in releases] == [1]
 
 
-def test_versions_are_taken_back_and_a_killed_supervisor_is_replaced(walker: Walker) -> None:
-    def said(command: str, code: int = 0) -> Any:
-        return json.loads(walker.type(f"homeostat {command} --json", code=code))
+ROW = {"service": "economy", "distance_km": 820, "weight_kg": None, "parcels_today": 431}
 
-    home = walker.folder / ".homeostat"
-    row = {"service": "economy", "distance_km": 820, "weight_kg": None, "parcels_today": 431}
 
-    def ask(path: str, body: object) -> Any:
-        url = f"http://127.0.0.1:{state_of(walker).ports['inference']}{path}"
-        answer = local_http.post(url, json=body, timeout=bound(10))
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+def said(walker: Walker, command: str, code: int = 0) -> Any:
+    """The JSON of a command."""
+    return json.loads(walker.type(f"homeostat {command} --json", code=code))
 
-    def served() -> int:
-        """The generation that answers; 0 while the model is not loaded."""
-        url = f"http://127.0.0.1:{state_of(walker).ports['inference']}/predict"
-        answer = local_http.post(url, json={"model": "parcels", "rows": [row]}, timeout=bound(10))
-        assert answer.status_code in (200, 503), answer.text
-        return int(answer.json().get("generation", 0))
 
+def ask(walker: Walker, path: str, body: object) -> httpx.Response:
+    """Inference's answer, as long as it is one; 503 while a model is not loaded."""
+    url = state_of(walker).urls["inference"].removesuffix("/status")
+    answer = local_http.post(f"{url}{path}", json=body, timeout=bound(10))
+    assert answer.status_code < 300 or answer.status_code == 503, answer.text
+    return answer
+
+
+def served(walker: Walker) -> int:
+    """The generation that answers; 0 while the model is not loaded."""
+    return int(ask(walker, "/predict", {"model": "parcels", "rows": [ROW]}).json().get("generation", 0))
+
+
+def test_a_prediction_is_explained(walker: Walker) -> None:
     assert state_of(walker).processes[0].name == "kafka"
-    assert said("status")["ready"]
-    report = said("doctor")
+    assert said(walker, "status")["ready"]
+    report = said(walker, "doctor")
     assert report["ok"], report
     checked = {finding["checked"] for finding in report["findings"]}
     assert {"broker", "topics", "inference", "drift", "retraining"} <= checked
-    assert "already" in said("up --detach", code=3)["error"]
+    assert "already" in said(walker, "up --detach", code=3)["error"]
 
-    # Why.
-    body = json.dumps({"model": "parcels", "rows": [row]})
+    body = json.dumps({"model": "parcels", "rows": [ROW]})
     curl = "curl -s localhost:8000/predict -H 'Content-Type: application/json' -d"
     answer = json.loads(walker.type(f"{curl} '{body}'"))
-    first = answer["version"]
     assert answer["generation"] == 1
     prediction = answer["predictions"][0]["prediction_id"]
-    assert ask("/outcomes", {"prediction_id": prediction, "value": 1}) == {"accepted": 1}
-    chain = said(f"why {prediction}")
-    assert chain["version"]["version"] == first
+    assert ask(walker, "/outcomes", {"prediction_id": prediction, "value": 1}).json() == {"accepted": 1}
+    chain = said(walker, f"why {prediction}")
+    assert chain["version"]["version"] == answer["version"]
     assert chain["version"]["origin"]["kind"] == "deployment"
-    assert said(f"why {first[:12]}")["version"]["model"] == "parcels"
-    assert said(f"why {'f' * 12}", code=3)["exit_code"] == 3
+    assert said(walker, f"why {answer['version'][:12]}")["version"]["model"] == "parcels"
+    assert said(walker, f"why {'f' * 12}", code=3)["exit_code"] == 3
 
-    # Another version, and back.
-    path = walker.folder / "my-model" / "train.py"
-    path.write_text(path.read_text().replace("RIDGE = 1e-3", "RIDGE = 1e-2"))
-    second = said("deploy my-model --train my-model/train.parquet --holdout my-model/holdout.parquet")
-    assert (second["model"], second["generation"], second["served"]) == ("parcels", 2, True)
-    assert second["warnings"] == []
-    assert second["version"] != first
-    assert said("rollback parcels --reason 'the old one was better'")["generation"] == 3
-    log = said("releases parcels")["releases"]
-    assert [(release["generation"], release["version"]) for release in log] == [
-        (3, first),
-        (2, second["version"]),
-        (1, first),
-    ]
-    until(lambda: served() == 3, 20, "the old version is served again")
 
-    # The supervisor is killed: serving goes on, and a new start ends what was left and serves the same.
+def test_a_killed_supervisor_is_replaced_and_the_stack_encrypted(walker: Walker) -> None:
+    home = walker.folder / ".homeostat"
     killed = state_of(walker)
     os.kill(killed.pid, signal.SIGKILL)
     until(lambda: supervisor_pid(home) is None, 10, "the supervisor is gone")
-    assert served() == 3
-    assert not said("status", code=1)["supervised"]
-    said("up --detach --free-ports")
-    assert not any(psutil.pid_exists(process.pid) for process in killed.processes)
-    until(lambda: served() == 3, 20, "it is served again")
-
-    # The end, as in the README.
-    running = state_of(walker)
-    walker.type(END)
-    assert not any(psutil.pid_exists(process.pid) for process in running.processes)
-    assert not (home / "run" / "supervisor.json").exists()
-    assert said("down") == {"ended": []}
-
-
-def test_the_encrypted_stack_works_as_without(tmp_path: Path, boards: FakeGrafana) -> None:
-    with walking(tmp_path / "clone", boards) as walker:
-        read_about_encryption(walker)
-
-
-def read_about_encryption(walker: Walker) -> None:
-    page = "docs/encryption.md"
-    for statement in to_type(page):
+    assert served(walker) == 1, "serving goes on"
+    assert not said(walker, "status", code=1)["supervised"]
+    # A new start ends what was left and serves the same.
+    for statement in to_type("docs/encryption.md"):
         walker.type(statement)
-    state = json.loads((walker.folder / ".homeostat" / "run" / "supervisor.json").read_bytes())
-    ours = {name: url for name, url in state["urls"].items() if name not in NAMES}
+    assert not any(psutil.pid_exists(process.pid) for process in killed.processes)
+    ours = {name: url for name, url in state_of(walker).urls.items() if name not in NAMES}
     assert len(ours) == 6
     assert {url.split(":")[0] for url in ours.values()} == {"https"}
-    for statement in statements("docs/quickstart.md"):
-        if statement.startswith(("homeostat init", "(cd my-model", "homeostat deploy")):
-            walker.type(statement)
+    until(lambda: served(walker) == 1, 20, "it is served again")
     (walker.folder / "encrypted.py").write_text(
-        program(page, "# encrypted.py").replace("8000", str(walker.ports[8000])), encoding="utf-8"
+        program("docs/encryption.md", "# encrypted.py").replace("8000", str(walker.ports[8000])),
+        encoding="utf-8",
     )
     assert "distance_km" in walker.type("python encrypted.py")
-    assert json.loads(walker.type("homeostat releases parcels --json"))["releases"]
     # The console asks the others over TLS, too.
     console = ours["console"].rstrip("/")
     shown = walker.type(f"curl --silent --cacert .homeostat/tls/ca.pem {console}/")
     assert "parcels" in shown
     assert "certificate" not in shown
+
+
+def test_versions_are_taken_back(walker: Walker) -> None:
+    first = said(walker, "releases parcels")["releases"][0]["version"]
+    path = walker.folder / "my-model" / "train.py"
+    path.write_text(path.read_text().replace("RIDGE = 1e-3", "RIDGE = 1e-2"))
+    second = said(walker, "deploy my-model --train my-model/train.parquet --holdout my-model/holdout.parquet")
+    assert (second["model"], second["generation"], second["served"]) == ("parcels", 2, True)
+    assert second["warnings"] == []
+    assert second["version"] != first
+    assert said(walker, "rollback parcels --reason 'the old one was better'")["generation"] == 3
+    log = said(walker, "releases parcels")["releases"]
+    assert [(release["generation"], release["version"]) for release in log] == [
+        (3, first),
+        (2, second["version"]),
+        (1, first),
+    ]
+    until(lambda: served(walker) == 3, 20, "the old version is served again")
+
+
+def test_the_end_of_the_readme_ends_every_process(walker: Walker) -> None:
+    home = walker.folder / ".homeostat"
+    running = state_of(walker)
+    walker.type(END)
+    assert not any(psutil.pid_exists(process.pid) for process in running.processes)
+    assert not (home / "run" / "supervisor.json").exists()
+    assert said(walker, "down") == {"ended": []}

@@ -42,6 +42,14 @@ def statements(page: str) -> list[str]:
     return found
 
 
+def of_the_demo() -> list[str]:
+    """The commands of the README about the replay of the flights, on a stack of its own, from its start to its end."""
+    found = statements("README.md")
+    begins = next(place for place, one in enumerate(found) if one.startswith("homeostat demo"))
+    ends = next(place for place, one in enumerate(found) if one.startswith("homeostat down --home"))
+    return found[begins : ends + 1]
+
+
 def program(page: str, first_line: str) -> str:
     """The Python block of a page that begins with this line."""
     found: list[str] = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.M | re.S)
