@@ -34,7 +34,11 @@ CHROMIUM = Path("/usr/bin/chromium")
 LAUNCHED_WITH = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    # Otherwise each page starts a second process, for a page that never comes.
+    "--disable-features=SpareRendererForSitePerProcess",
 )
+# What axe finds of colours. Everything else does not depend on them.
+COLOURS = ("color-contrast", "link-in-text-block")
 
 
 # Not for the whole session: while Playwright is open its event loop runs, and no other test could run one.
@@ -94,9 +98,12 @@ class Visit:
             "before => document.querySelector('#summary time').dateTime !== before", arg=before
         )
 
-    def problems(self) -> list[str]:
-        """The accessibility violations that axe finds."""
-        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+    def problems(self, *rules: str) -> list[str]:
+        """The accessibility violations that axe finds; `rules`: of these rules only."""
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        if rules:
+            options["runOnly"] = {"type": "rule", "values": rules}
+        found = Axe().run(self.page, options=options).response["violations"]
         return [
             f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes'][:5]]}" for one in found
         ]
