@@ -25,10 +25,12 @@ from tests.waiting import bound, time_factor
 
 
 class ServiceProcess:
-    """`python -m services.retraining` on a free port."""
+    """`python -m services.retraining` on a free port, or on the one given."""
 
-    def __init__(self, installation: Installation, *, kafka: str = "", **settings: str) -> None:
-        self.port = free_port()
+    def __init__(
+        self, installation: Installation, *, kafka: str = "", port: int = 0, **settings: str
+    ) -> None:
+        self.port = port or free_port()
         self.installation = installation
         self.headers = local_headers(installation.home)
         self._environment = {
