@@ -5,22 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _bentoml_sdk import Service  # type: ignore[import-untyped]
 from starlette.responses import Response
 from uvicorn.config import HTTP_PROTOCOLS
 
-from services.inference.bento.app_factory import AppFactory
 from services.inference.bento.schemas import TASK_REPORT
 from services.inference.bento.unread_request import UnreadRequest, to_starlette
 from services.inference.die_with_parent import die_with_parent
 from services.inference.draining_server import Drain, drain_before_end
-from services.inference.http.app import InferenceApp
 from services.inference.http.body import Receive
 from services.inference.http.response import Asgi, Scope, Send
 from services.inference.settings import InferenceSettings
-from services.inference.tasks.handlers import TaskHandlers
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.errors import DESCRIBED
@@ -29,6 +26,10 @@ from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 from shared.tls.server_certificate import server_certificate
 from shared.tls.settings import TlsSettings
+
+if TYPE_CHECKING:  # BentoML's supervisor imports this module, too, and answers nothing
+    from services.inference.http.app import InferenceApp
+    from services.inference.tasks.handlers import TaskHandlers
 
 _log = get_logger(__name__)
 
@@ -62,6 +63,8 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
         self.inject_config()
         settings = InferenceSettings()
         self._adapter = BentoMLAdapter(in_front=settings.fast_path, drain=Drain(settings.drain_seconds))
+        from services.inference.bento.app_factory import AppFactory
+
         self._adapter.bentoml = AppFactory(
             self, self._adapter.answer, lambda: self._adapter.tasks, is_main=is_main
         )()
