@@ -62,7 +62,12 @@ EVERYTHING: dict[str, Any] = {
         "nodeSelector": {"pool": "serving"},
     },
     "sink": {"replicas": 3},
-    "retraining": {"replicas": 2, "volume": {"accessMode": "ReadWriteMany"}},
+    "retraining": {
+        "replicas": 2,
+        "volume": {"accessMode": "ReadWriteMany"},
+        "jobImage": "registry.example.com/ml/training:1.2.3",
+        "daskScheduler": "tcp://scheduler:8786",
+    },
     "cli": {"enabled": True},
     "networkPolicy": {
         "clients": [{"podSelector": {"matchLabels": {"app": "shop"}}}],

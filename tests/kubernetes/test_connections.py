@@ -171,9 +171,8 @@ def test_services_accept_the_names_they_are_reached_by(everything: list[Manifest
 
 def test_one_replica_owns_its_volume_alone() -> None:
     """Two pods must never have the volume at once: the next one starts when the last one has ended."""
-    one = render(
-        merged(EVERYTHING, {"retraining": {"replicas": 1, "volume": {"accessMode": "ReadWriteOnce"}}})
-    )
+    alone = {"replicas": 1, "jobImage": "", "volume": {"accessMode": "ReadWriteOnce"}}
+    one = render(merged(EVERYTHING, {"retraining": alone}))
     deployments = named(one, "Deployment")
     assert deployments["homeostat-retraining"]["spec"]["strategy"] == {"type": "Recreate"}
     assert deployments["homeostat-drift"]["spec"]["strategy"] == {"type": "Recreate"}

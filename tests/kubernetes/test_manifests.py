@@ -21,6 +21,7 @@ from tests.kubernetes.chart import (
     BARE,
     CHART,
     EVERYTHING,
+    NAMESPACE,
     SMALLEST,
     Manifest,
     containers,
@@ -118,7 +119,11 @@ def test_pods_are_hardened(manifests: list[Manifest]) -> None:
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         user = f"{spec['securityContext']['runAsUser']}:{spec['securityContext']['runAsGroup']}"
         assert user == image("service", {"SERVICE": "cli", "LOCK": "cli"}).user
-        assert spec["automountServiceAccountToken"] is (name == "keys-job")
+        jobs = "HOMEOSTAT_RETRAINING_KUBERNETES_IMAGE" in environment(spec["containers"][0])
+        assert spec["automountServiceAccountToken"] is (name == "keys-job" or jobs)
+        assert spec["serviceAccountName"] == (
+            f"homeostat-{name}" if spec["automountServiceAccountToken"] else "homeostat"
+        )
         for container in containers(pod):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -190,6 +195,45 @@ def test_keys_job_may_read_and_write_one_secret(smallest: list[Manifest]) -> Non
     for one in (role, job, named(smallest, "ServiceAccount")["homeostat-keys-job"]):
         policy = one["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
         assert "hook-succeeded" in policy, "its rights end with it"
+
+
+def test_retraining_may_run_jobs_and_nothing_else(
+    everything: list[Manifest], smallest: list[Manifest]
+) -> None:
+    """What the launcher calls: see its hint about the role."""
+    role = named(everything, "Role")["homeostat-retraining"]
+    allowed = {
+        (*rule["apiGroups"], *rule["resources"], verb) for rule in role["rules"] for verb in rule["verbs"]
+    }
+    jobs = {("batch", "jobs", verb) for verb in ("create", "get", "list", "delete")}
+    assert allowed == jobs | {("", "pods", "list"), ("", "pods/log", "get")}
+    binding = named(everything, "RoleBinding")["homeostat-retraining"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "homeostat-retraining", "namespace": NAMESPACE}
+    ]
+    assert "homeostat-retraining" in named(everything, "ServiceAccount")
+    assert "homeostat-retraining" not in named(smallest, "Role")
+
+
+def test_job_of_a_training_finds_run_and_project_on_the_claim(everything: list[Manifest]) -> None:
+    """The launcher mounts folders below the home by their path: the claim has them at the same path."""
+    spec = pods(everything)["retraining"]["spec"]
+    [container] = spec["containers"]
+    [claim] = [
+        volume["persistentVolumeClaim"]["claimName"] for volume in spec["volumes"] if volume["name"] == "data"
+    ]
+    given = environment(container)
+    assert given["HOMEOSTAT_RETRAINING_KUBERNETES_CLAIM"] == claim
+    assert given["HOMEOSTAT_RETRAINING_KUBERNETES_NAMESPACE"] == NAMESPACE
+    paths = {
+        mount["mountPath"]: mount["subPath"] for mount in container["volumeMounts"] if mount["name"] == "data"
+    }
+    assert paths.keys() >= {"/data/runs", "/data/projects"}
+    assert {place.removeprefix("/data/") for place in paths} == set(paths.values())
+    assert (
+        image("service", {"SERVICE": "retraining", "LOCK": "retraining"}).environment["HOMEOSTAT_HOME"]
+        == "/data"
+    )
 
 
 def test_only_what_packages_versions_gets_the_signing_key(everything: list[Manifest]) -> None:
