@@ -37,6 +37,7 @@ from services.retraining.runs.leader_lease import RENEW_SECONDS, FileLease, Leas
 from services.retraining.runs.pipeline import Pipeline
 from services.retraining.runs.scheduler import RunScheduler
 from services.retraining.settings import RetrainingSettings
+from services.retraining.shadow_policies import ShadowPolicies
 from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
 from services.retraining.triggers.schedule_clock import schedule_looks
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
@@ -193,6 +194,7 @@ def build(
         mac,
         deps.runs,
         Histories(deps),
+        ShadowPolicies(deps, Histories(deps)).costs_by_model,
     )
     return Service(make_app(routes, lifecycle), controller, deps, scheduler)
 

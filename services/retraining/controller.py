@@ -25,6 +25,7 @@ from services.retraining.policy.decision import Decision, PastRun, PastVerdict
 from services.retraining.policy.limits import may_start
 from services.retraining.rollout.releaser import SideSlot
 from services.retraining.runs.pipeline import Pipeline
+from services.retraining.shadow_policies import ShadowPolicies
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict
 from shared.errors import NotFound
@@ -51,6 +52,7 @@ class Controller:
         self._ledger: Ledger = deps.ledger
         self._metrics: RetrainingMetrics = deps.metrics
         self._histories = Histories(deps)
+        self._shadows = ShadowPolicies(deps, self._histories)
 
     def handle_cause(self, cause: Cause) -> Recorded:
         """Record a cause and decide on it once; a repeated delivery returns the first decision. Raises DependencyUnavailable.
@@ -76,6 +78,7 @@ class Controller:
             owner=found.project,
             decide=policy,
         )
+        self._shadows.decide(replace(cause, key=done.cause_key), found, now)
         if cause.verdict is not None:
             self._on_verdict(cause.verdict)
         if not done.new:

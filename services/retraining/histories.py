@@ -99,15 +99,25 @@ class Histories:
 
     def _rows_since(self, found: ServedModel, trained_at: datetime | None) -> int | None:
         """Number of outcomes observed since the last training; None if no trigger needs it or the lake is unavailable."""
-        performance = found.loop.performance
-        triggers = performance.retraining.triggers if performance else ()
-        if not any(isinstance(trigger, NewRowsTrigger) for trigger in triggers):
+        if not _counts_rows(found.loop):
             return None
         run_times = [run.event_time for run in self._deps.ledger.past(found.model)[0] if run.counts]
-        since = max([*run_times, *([trained_at] if trained_at else [])], default=None)
-        excluded = found.loop.excluded_senders
-        try:
-            return count_observed(self._deps.lake, found.model, since, excluded_senders=excluded)
-        except DependencyUnavailable as error:
-            _log.warning("lake_unavailable", model=found.model, problem=str(error))
+        return self.rows_observed(
+            found.loop, max([*run_times, *([trained_at] if trained_at else [])], default=None)
+        )
+
+    def rows_observed(self, loop: LoopSpec, since: datetime | None) -> int | None:
+        """Number of outcomes observed since then; None if no trigger of `loop` needs it or the lake is unavailable."""
+        if not _counts_rows(loop):
             return None
+        try:
+            return count_observed(self._deps.lake, loop.model, since, excluded_senders=loop.excluded_senders)
+        except DependencyUnavailable as error:
+            _log.warning("lake_unavailable", model=loop.model, problem=str(error))
+            return None
+
+
+def _counts_rows(loop: LoopSpec) -> bool:
+    performance = loop.performance
+    triggers = performance.retraining.triggers if performance else ()
+    return any(isinstance(trigger, NewRowsTrigger) for trigger in triggers)

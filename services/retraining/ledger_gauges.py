@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from prometheus_client import Gauge
 
 from services.retraining.ledger.metrics_snapshot import MetricsSnapshot
 from services.retraining.metrics import RetrainingMetrics
+from services.retraining.policy.live_costs import PolicyCost
 from services.retraining.run_states import WAITING, WORKING
 
 
@@ -61,6 +63,16 @@ def update_gauges(metrics: RetrainingMetrics, snapshot: MetricsSnapshot, now: da
         set_or_remove(metrics.gate_margin, (model,), None if lower is None else lower - minimum_gain)
 
 
+def update_policies(metrics: RetrainingMetrics, costs: Mapping[str, Sequence[PolicyCost]]) -> None:
+    """Set the gauges of policies, by model; a policy that is not in loop.yaml any more has no series."""
+    for gauge in (metrics.policy_runs, metrics.policy_regret):
+        gauge.clear()
+    for model, policies in costs.items():
+        for one in policies:
+            metrics.policy_runs.labels(model, one.policy).set(one.runs)
+            metrics.policy_regret.labels(model, one.policy).set(one.regret)
+
+
 def clear_gauges(metrics: RetrainingMetrics) -> None:
     """The ledger is unavailable: remove its values instead of exposing stale ones; other metrics are unchanged."""
     metrics.ledger_up.set(0)
@@ -88,6 +100,8 @@ def clear_gauges(metrics: RetrainingMetrics) -> None:
         metrics.phase_running,
         metrics.phase_evidence,
         metrics.last_refused_phase,
+        metrics.policy_runs,
+        metrics.policy_regret,
     ):
         labelled.clear()
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from threading import Event
 from typing import Any
 
 from services.retraining.controller import Controller
 from services.retraining.dependencies import Dependencies
+from services.retraining.histories import Histories
 from services.retraining.rollout.baseline_watch import BaselineWatch
 from services.retraining.rollout.look_thread import LookThread
 from services.retraining.run_states import PHASES, WORKING
 from services.retraining.runs.scheduler import RunScheduler
+from services.retraining.shadow_policies import ShadowPolicies
 from services.retraining.tracking.outbox_relay import OutboxRelay
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.errors import HomeostatError
@@ -46,6 +49,7 @@ class Lifecycle:
         self._watch = watch
         self._looks = looks
         self._ledger = deps.ledger
+        self._shadows = ShadowPolicies(deps, Histories(deps))
         self._stop = stop
 
     def start(self) -> None:
@@ -104,6 +108,7 @@ class Lifecycle:
                     "improvable": [one.to_json() for one in improvements.get(model, ())],
                     "watch": watches.get(model),
                     "phase": phases.get(model),
+                    "policies": [{**asdict(one), "total": one.total} for one in self._shadows.costs(model)],
                 }
                 for model in self._ledger.models()
             ],

@@ -166,6 +166,19 @@ class RetrainingMetrics:
             ["model"],
             registry=self.registry,
         )
+        self.policy_runs = Gauge(
+            "homeostat_retraining_policy_runs",
+            "Runs of the armed policy, and runs that each shadow policy would have started, since all of them decide.",
+            ["model", "policy"],
+            registry=self.registry,
+        )
+        self.policy_regret = Gauge(
+            "homeostat_retraining_policy_regret",
+            "Cost of a policy minus that of the cheapest one, in the unit of `costs` in loop.yaml: trainings, and losses where "
+            "two versions were scored on the same rows.",
+            ["model", "policy"],
+            registry=self.registry,
+        )
         self.watches = Counter(
             "homeostat_retraining_watches_total",
             "Watched releases whose watch this process ended, by outcome: kept, rolled_back, worse, superseded or failed.",

@@ -18,6 +18,7 @@ from shared.contracts.duration import Duration, Length
 from shared.contracts.feature import CategoryMethod, Feature, Key, Matrix, NumberMethod, Section
 from shared.contracts.gate.challenger_checks import check_fairness
 from shared.contracts.gate.rollout_spec import Rollout
+from shared.contracts.policies.shadow_policy import ShadowPolicy, check_shadow_policies
 from shared.contracts.prediction import ANSWER_NAMES, LOSSES, Metric, Prediction, check_metrics
 from shared.contracts.retraining_spec import Costs, Gate, Retraining, Training
 from shared.contracts.slices.custom_metric import CustomMetric, check_custom_metrics
@@ -187,6 +188,11 @@ class LoopSpec(Section):
         description="The policy: triggers, training data and limits on the number of runs. Required for a kind with a loss. "
         "Other kinds may set `command`, `environment` and `time_limit`, for `homeostat deploy`.",
     )
+    shadow_policies: tuple[ShadowPolicy, ...] = Field(
+        (),
+        description="Policies that are decided and logged beside the armed one, and start nothing. What each would have cost is "
+        "shown.",
+    )
     costs: Costs | None = Field(
         None,
         description="What trainings and losses cost, for `homeostat backtest`. Default: trainings cost nothing.",
@@ -243,6 +249,7 @@ class LoopSpec(Section):
                 f"feature name {taken[0]!r} is reserved in a model of kind {kind}; choose another"
             )
         check_custom_metrics(self.custom_metrics, self.features, self.prediction)
+        check_shadow_policies(self.shadow_policies, self.retraining if self.prediction.has_loss else None)
         if not self.prediction.has_loss:
             return self
         check_metrics(self.metrics, kind)
@@ -260,7 +267,9 @@ class LoopSpec(Section):
             raise ValueError(
                 f"metric {self.metric.name} does not fit a prediction of kind {kind}: use {allowed}"
             )
-        if any(trigger.when == "floor" for trigger in self.retraining.triggers) and self.metric.floor is None:
+        shadows = [trigger for one in self.shadow_policies for trigger in one.retraining.triggers or ()]
+        triggers = [*self.retraining.triggers, *shadows]
+        if any(trigger.when == "floor" for trigger in triggers) and self.metric.floor is None:
             raise ValueError("a trigger when: floor needs metric.floor")
         return self
 
@@ -306,7 +315,9 @@ class LoopSpec(Section):
     def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = write(self)
         # Manifests from before a key keep their bytes, and so their versions' names.
-        defaults: dict[str, Any] = dict.fromkeys(("metrics", "custom_metrics", "slices"), ())
+        defaults: dict[str, Any] = dict.fromkeys(
+            ("metrics", "custom_metrics", "slices", "shadow_policies"), ()
+        )
         defaults |= {"rollout": Rollout(), "event_time": EventTime(), "key": Key()}
         unset = {name for name, default in defaults.items() if getattr(self, name) == default}
         return {name: value for name, value in document.items() if value is not None and name not in unset}

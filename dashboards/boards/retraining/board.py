@@ -1,10 +1,10 @@
-"""The retraining board: approvals, decisions, runs, gate, watched release, leader."""
+"""The retraining board: approvals, decisions, runs, gate, policies, watched release, leader."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.boards.retraining import approvals, decisions, gate, leadership, runs, watch
+from dashboards.boards.retraining import approvals, decisions, gate, leadership, policies, runs, watch
 from dashboards.parts.layout import Row, board
 from dashboards.parts.scrape_status import scraped
 
@@ -55,6 +55,7 @@ def make() -> dashboard.Dashboard:
                     (4, gate.known_version_evidence()),
                 ],
             ),
+            Row("Policies", 6, [(14, policies.regret()), (10, policies.runs())]),
             Row("Watched release", 6, [(13, watch.losses()), (6, watch.evidence()), (5, watch.rows())]),
             Row(
                 "Challenger before its promotion",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from services.console.aggregation.responses import Alarm, Clock, Decision, Outcomes, Phase, Run, Watch
+from services.console.aggregation.responses import Alarm, Clock, Decision, Outcomes, Phase, Policy, Run, Watch
 from shared.contracts.release import Release, slots
 from shared.contracts.verdict import Verdict
 
@@ -73,6 +73,7 @@ class Model:
     last verdict of stream detection, between windows.
     `watch` compares the last watched release with the version before it, `phase` the last challenger with the live version.
     `improvable`: which earlier versions lose less than the served one on the same rows.
+    `policies`: what the armed and the shadow policies have cost.
     Both losses are in the unit of `loss_metric`, on the same newest `loss_rows` rows with outcomes. `stale` has the data that is
     not current: `releases`, `received`, `verdicts`, `losses`.
     """
@@ -97,6 +98,7 @@ class Model:
     improvable: tuple[str, ...] = ()
     watch: Watch | None = None
     phase: Phase | None = None
+    policies: tuple[Policy, ...] = ()
     stale: dict[str, Stale] = field(default_factory=dict)
 
     @property

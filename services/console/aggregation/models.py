@@ -82,6 +82,7 @@ def _model(name: str, requests: Requests, results: PollResults) -> Model:
         improvable=tuple(one.text for one in losses.improvable),
         watch=losses.watch,
         phase=losses.phase,
+        policies=losses.policies,
         state=monitored.state or (recent[0].state if recent else ""),
         inputs=monitored.inputs,
         performance=monitored.performance,

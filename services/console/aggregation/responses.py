@@ -174,10 +174,21 @@ class Improvement(Response):
     text: str
 
 
+class Policy(Response):
+    """What a policy has cost: `armed`, or the name of a shadow policy."""
+
+    policy: str
+    runs: int = 0
+    total: float = 0.0
+    regret: float = 0.0
+    measured_rows: int = 0
+
+
 class Losses(Response):
     """The loss of the first version and of the served versions, on the same newest `rows` rows with outcomes.
 
     `watch`: of the last release that was watched; `phase`: of the last challenger that was tried beside the live version.
+    `policies`: the armed and the shadow policies.
     """
 
     model: str
@@ -188,6 +199,7 @@ class Losses(Response):
     improvable: tuple[Improvement, ...] = ()
     watch: Watch | None = None
     phase: Phase | None = None
+    policies: tuple[Policy, ...] = ()
 
 
 class RetrainingStatus(Response):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,8 +38,9 @@ from services.retraining.http.step_routes import add_step_routes
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
-from services.retraining.ledger_gauges import clear_gauges, update_gauges
+from services.retraining.ledger_gauges import clear_gauges, update_gauges, update_policies
 from services.retraining.metrics import RetrainingMetrics
+from services.retraining.policy.live_costs import PolicyCost
 from services.retraining.rollout.rollback import default_rollback_generation
 from services.retraining.run_states import TRANSITIONS
 from services.retraining.triggers.webhooks import read_triggers
@@ -81,6 +82,7 @@ class RouteDependencies:
     mac: RecordMac
     runs: Path
     histories: Histories
+    policy_costs: Callable[[], Mapping[str, Sequence[PolicyCost]]]
 
 
 def _caller(request: Request) -> Caller:
@@ -114,11 +116,12 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
         def collect() -> bytes:
             try:
-                snapshot = deps.ledger.metrics_snapshot()
+                snapshot, costs = deps.ledger.metrics_snapshot(), deps.policy_costs()
             except DependencyUnavailable:
                 clear_gauges(deps.metrics)
             else:
                 update_gauges(deps.metrics, snapshot, deps.clock())
+                update_policies(deps.metrics, costs)
             return generate_latest(deps.metrics.registry)
 
         return Response(await observing.run(collect), media_type=CONTENT_TYPE_PLAIN_0_0_4)

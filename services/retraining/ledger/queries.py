@@ -22,6 +22,8 @@ from services.retraining.ledger.metrics_snapshot import MetricsSnapshot, read_me
 from services.retraining.ledger.phases import Phases
 from services.retraining.ledger.records import Project, Run
 from services.retraining.ledger.revisions import revisions_of
+from services.retraining.ledger.shadow_policies.decisions import ShadowDecisions
+from services.retraining.ledger.snapshots.marks import SnapshotMarks
 from services.retraining.ledger.statements import (
     EVALUATED,
     RUNS,
@@ -64,6 +66,16 @@ class LedgerQueries:
     def first_comparisons(self) -> FirstComparisons:
         """Comparisons of served versions with the first one."""
         return FirstComparisons(self._engine)
+
+    @property
+    def shadow_decisions(self) -> ShadowDecisions:
+        """Decisions of policies that start nothing."""
+        return ShadowDecisions(self._engine)
+
+    @property
+    def snapshot_marks(self) -> SnapshotMarks:
+        """How far streams were stored when snapshots were taken."""
+        return SnapshotMarks(self._engine)
 
     @property
     def phases(self) -> Phases:

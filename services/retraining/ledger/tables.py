@@ -1,7 +1,8 @@
 """The ledger's tables, for SQLite and Postgres. Migrations create them; queries use these definitions.
 
 project   cause ─1:1─ decision   cause ─1:n─ revision   cause ─1:0..1─ acknowledgement
-            cause ─1:0..1─ run ─ gate, approval, budget_entry, phase
+            cause ─1:0..1─ run ─ gate, approval, budget_entry, phase, snapshot_marks
+            cause ─1:n─ shadow_decision
 release   watch   first_comparison   outbox
 """
 
@@ -198,6 +199,33 @@ first_comparison = Table(
     Column("threshold", Float, nullable=False),
     Column("evidence", JSON, nullable=False),
 )
+
+# How far each stream of rows was stored when the run's snapshot was taken: see snapshots/stream_marks.py.
+snapshot_marks = Table(
+    "snapshot_marks",
+    metadata,
+    Column("run_id", String(80), ForeignKey("run.run_id"), primary_key=True),
+    Column("marks", JSON, nullable=False),
+)
+
+# What a policy of `shadow_policies` would have decided on a cause. It starts nothing.
+shadow_decision = Table(
+    "shadow_decision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("cause_key", String(64), ForeignKey("cause.key"), nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("policy_digest", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("reason_code", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("event_time", UtcTimestamp, nullable=False),
+    Column("decided_at", UtcTimestamp, nullable=False),
+)
+Index("shadow_decision_once", shadow_decision.c.cause_key, shadow_decision.c.policy, unique=True)
+Index("shadow_decision_by_model", shadow_decision.c.model, shadow_decision.c.policy, shadow_decision.c.id)
 
 # A challenger in a slot beside the live version, between gate and promotion. One row per run and slot, so one outcome.
 phase = Table(

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from services.retraining.bootstrap import build
 from services.retraining.ledger.metrics_snapshot import MetricsSnapshot, OpenRun
-from services.retraining.ledger_gauges import update_gauges
+from services.retraining.ledger_gauges import update_gauges, update_policies
 from services.retraining.metrics import RetrainingMetrics
+from services.retraining.policy.live_costs import PolicyCost
 from tests.fakes.retraining_app import SETTINGS, RetrainingApp, TestClient
 from tests.fakes.retraining_installation import MODEL, START
 
@@ -66,3 +67,13 @@ def test_working_run_age_ignores_waiting_runs() -> None:
         assert metrics.registry.get_sample_value(name) == age * 3600
     update_gauges(metrics, replace(nothing, open_runs=runs), now - timedelta(days=1))
     assert metrics.registry.get_sample_value(name) == 0
+
+
+def test_policies_have_series_while_they_are_in_loop_yaml() -> None:
+    metrics = RetrainingMetrics()
+    update_policies(metrics, {"toy": [PolicyCost("armed", 2, 10.0, 5.0, 1000, 3.0)]})
+    labels = {"model": "toy", "policy": "armed"}
+    assert metrics.registry.get_sample_value("homeostat_retraining_policy_regret", labels) == 3.0
+    assert metrics.registry.get_sample_value("homeostat_retraining_policy_runs", labels) == 2.0
+    update_policies(metrics, {})
+    assert metrics.registry.get_sample_value("homeostat_retraining_policy_regret", labels) is None

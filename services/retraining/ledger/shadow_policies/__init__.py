@@ -1,0 +1,1 @@
+"""Decisions of policies that start nothing."""
