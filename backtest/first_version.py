@@ -12,10 +12,11 @@ from backtest.history import History
 from backtest.replayed_lake import Replay, ReplayedLake
 from services.retraining.isolated_models import OpenModel
 from services.retraining.launchers.launcher import Launcher
-from services.retraining.runs.data_snapshot import Pin, problem_with, take_snapshot
+from services.retraining.runs.data_snapshot import problem_with, take_snapshot
 from services.retraining.runs.reference_rows import write_reference
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
+from services.retraining.snapshots.pin import Pin
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import Manifest, Origin
 from shared.errors import ProjectError

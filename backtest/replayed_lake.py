@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 from backtest.history import History
 from shared.contracts.event_time import from_micros, to_micros
 from shared.contracts.feature import Feature
-from shared.contracts.lake_schema import TIMESTAMP, VALUE, feature_column
+from shared.contracts.lake_schema import SOURCE, TIMESTAMP, VALUE, feature_column
 from shared.contracts.prediction import Prediction
 from shared.models.answers import answer_columns
 from shared.models.losses import Scores
@@ -159,11 +159,14 @@ class ReplayedLake(Lake):
         with_other_types: bool,
     ) -> pa.Table:
         rows = self.history.rows.slice(int(numbers[0]) if numbers.size else 0, len(numbers))
+        columns, has_source = [name for name in columns if name != SOURCE], SOURCE in columns
         answers = self._answers(numbers) if set(columns) - {"event_time", "prediction_id"} else {}
         read = {name: answers[name] if name in answers else rows[name] for name in columns}
         read |= {feature_column(feature.name): rows[feature.name] for feature in features}
         if with_other_types:
             read[OTHER_TYPES] = pa.array(np.zeros(len(numbers), bool))
+        if has_source:
+            read[SOURCE] = pa.nulls(len(numbers), pa.string())  # what is replayed counts as answered
         return pa.table(read)
 
     def _answers(self, numbers: npt.NDArray[np.int64]) -> dict[str, pa.Array | pa.ChunkedArray]:

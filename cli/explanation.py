@@ -37,6 +37,9 @@ def _subject(kind: str, name: str, chain: dict[str, Any]) -> str:
             score = f" with {_numbers(row['values'])}"
         model, used = row.get("model") or version.get("model") or "the model", _short(row.get("version"))
         asked = f" at event time {_time(row['event_time'])}" if row.get("event_time") else ""
+        if row.get("source") == "import":
+            imported = f"Prediction {name} is a row of history of {model}{asked}, which was imported"
+            return f"{imported}: no version answered it.{_outcome(row)}"
         generation = row.get("generation", "unknown")
         if row.get("slot") == "canary":
             generation = f"{generation}, the canary"

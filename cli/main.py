@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import typer
@@ -31,8 +32,10 @@ class Entry:
     def load(self) -> Any:
         """The command itself; imports its module."""
         module = self.module or self.name
+        function = self.name.replace("-", "_")
         found = getattr(
-            import_module(module if "." in module else f"cli.commands.{module}"), self.name.replace("-", "_")
+            import_module(module if "." in module else f"cli.commands.{module}"),
+            f"{function}_" if iskeyword(function) else function,
         )
         if isinstance(found, typer.Typer):
             return with_range_messages(unwrapped(typer.main.get_group(found)))
@@ -83,6 +86,13 @@ PAGE: tuple[Entry, ...] = (
     ),
     Entry(
         MODEL,
+        "import",
+        "Bring rows of history into the prediction log.",
+        "homeostat import history.parquet --model parcels",
+        "cli.history.command",
+    ),
+    Entry(
+        MODEL,
         "backtest",
         "Compare retraining policies on past rows.",
         "homeostat backtest my-model --policy weekly.yaml",
@@ -110,6 +120,13 @@ PAGE: tuple[Entry, ...] = (
     ),
     Entry(INSPECT, "runs", "List the retraining runs, newest first.", "homeostat runs --model parcels"),
     Entry(INSPECT, "run", "Show the steps of a retraining run.", module="cli.run.command"),
+    Entry(
+        INSPECT,
+        "reproduce",
+        "Make a version's training rows again, and train it again.",
+        "homeostat reproduce 3fa9c1d2 --train",
+        "cli.run.reproduce",
+    ),
     Entry(INSPECT, "releases", "List a model's releases, newest first.", "homeostat releases parcels"),
     Entry(INSPECT, "why", "Explain a prediction, version, run or cause.", f"homeostat why {A_RUN}"),
     Entry(

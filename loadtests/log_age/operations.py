@@ -16,8 +16,9 @@ from pathlib import Path
 
 from loadtests.log_age.aged_log import END, MODEL, start_of
 from services.drift.monitoring.lake_reader import DeltaLakeReader
-from services.retraining.runs.data_snapshot import pin_lake, take_snapshot
+from services.retraining.runs.data_snapshot import take_snapshot
 from services.retraining.runs.workspace import RunFolder
+from services.retraining.snapshots.pin import pin_lake
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
 from shared.stores.prediction_lookup import find_prediction

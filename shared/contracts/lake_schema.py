@@ -17,6 +17,9 @@ DEAD_LETTERS = "dead_letters"
 PARTITION = "month"
 # The partition of rows whose time is far ahead of their stream: watermarks are read from the other partitions. It sorts last.
 SET_ASIDE = "set-aside"
+# Before the month, in the partition of rows that were imported. These and SET_ASIDE sort after every month of the stream.
+IMPORTED_PARTITION = "imported-"
+AFTER_MONTHS = ":"
 LABEL = "label"
 SCORE = "score"
 SCORES = "scores"
@@ -25,6 +28,9 @@ KEY = "key"
 VALUE = "value"
 VALUES = "values"
 SENDER = "sender"
+# Where a row came from: `import`, of rows of history; null: inference has answered it, or received the outcome.
+SOURCE = "source"
+IMPORT = "import"
 # Of an outcome: the hour in which the prediction's id was made. The sink adds it; records do not have it.
 ID_HOUR = "id_hour"
 # The application transaction of an outcomes table that holds until which time of receipt, in microseconds since 1970, its
@@ -69,6 +75,7 @@ PREDICTION_OPTIONAL_COLUMNS = pa.schema(
         pa.field(SLOT, pa.string()),
         # `key` of the request, as `key.personal` in loop.yaml says: the id of what the row is about.
         pa.field(KEY, pa.string()),
+        pa.field(SOURCE, pa.string()),
     ]
 )
 OUTCOME_OPTIONAL_COLUMNS = pa.schema(
@@ -76,6 +83,7 @@ OUTCOME_OPTIONAL_COLUMNS = pa.schema(
         pa.field(LABEL, pa.string()),
         pa.field(VALUES, pa.map_(pa.string(), pa.float64())),
         pa.field(SENDER, pa.string()),
+        pa.field(SOURCE, pa.string()),
     ]
 )
 DEAD_LETTER_COLUMNS = pa.schema(

@@ -9,6 +9,7 @@ Every predictions table has the columns of PREDICTION_COLUMNS, then one column p
 tensor feature is a flat list, row-major; the manifest knows its shape.
 Rows of a model with classes have `label` and `scores` as well, and their outcomes a `label` instead of a `value`. An answer of
 several values or an embedding is in `scores` alone; the outcomes of values are in `values`, by name.
+Imported rows have the source `import`, and partitions of their own: see lake_scan.in_stream.
 Of several outcomes of a prediction (a repetition or a correction) the last by (received_at, epoch, sequence) counts.
 
 Times are microseconds in UTC; ranges are [start, end). Reading raises DependencyUnavailable where the lake cannot be read.
@@ -19,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,6 +44,7 @@ from shared.contracts.loop_spec import MODEL_NAME
 from shared.errors import NotFound
 from shared.stores.lake_errors import raises_dependency_unavailable
 from shared.stores.lake_scan import (
+    CLOCK_SLACK,
     empty_rows,
     files_between,
     greatest,
@@ -55,8 +57,6 @@ from shared.stores.lake_scan import (
 from shared.stores.tables.id_hours import hours_of
 from shared.stores.tables.table_handles import TableHandles
 
-# An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
-_CLOCK_SLACK = timedelta(days=1)
 ARRIVAL = ("received_at", "epoch", "sequence")
 
 
@@ -209,7 +209,7 @@ class Lake:
                 with_other_types=with_other_types,
             )
         received = None if seen.outcomes is None else self.open_at(self.outcomes(model), seen.outcomes)
-        since, hours = shifted(start, -_CLOCK_SLACK), hours_of(predictions["prediction_id"])
+        since, hours = shifted(start, -CLOCK_SLACK), hours_of(predictions["prediction_id"])
         latest = latest_outcomes(
             received,
             since,
@@ -219,7 +219,7 @@ class Lake:
             hours=hours,
             excluded_senders=excluded_senders,
         )
-        joined = join_outcomes(predictions, latest, slack=_CLOCK_SLACK, with_faults=with_faults)
+        joined = join_outcomes(predictions, latest, slack=CLOCK_SLACK, with_faults=with_faults)
         if columns is not None and "event_time" not in columns:
             joined = joined.drop_columns(["event_time"])
         return joined.filter(pc.is_valid(joined["outcome"])) if with_outcome else joined

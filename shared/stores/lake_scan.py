@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 
 from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import (
+    AFTER_MONTHS,
     FEATURE_PREFIX,
     ID_HOUR,
     OUTCOME_COLUMNS,
@@ -19,7 +20,6 @@ from shared.contracts.lake_schema import (
     PARTITION,
     PREDICTION_OPTIONAL_COLUMNS,
     SENDER,
-    SET_ASIDE,
     TIMESTAMP,
     VALUE,
     feature_column,
@@ -30,6 +30,8 @@ from shared.stores.feature_columns import FeatureColumns, feature_columns, has_o
 from shared.stores.tables.id_hours import IdHours, read_outcomes_of
 
 OTHER_TYPES = "has_other_types"
+# An outcome is seldom observed before the event it is about; clocks that disagree are allowed this much.
+CLOCK_SLACK = timedelta(days=1)
 _STATISTICS_SLACK = timedelta(seconds=1)
 _SENDERS = pa.list_(pa.string())
 
@@ -161,7 +163,7 @@ def join_outcomes(
 def greatest(table: DeltaTable, column: str) -> Any:
     """The greatest value of a column by the statistics of the table's files; None where no file has any.
 
-    Rows that are set aside do not count. Statistics of timestamps may be cut to milliseconds.
+    Rows that are set aside or imported do not count. Statistics of timestamps may be cut to milliseconds.
     """
     statistics = pa.table(table.get_add_actions(flatten=True))
     name, partition = f"max.{column}", f"partition.{PARTITION}"
@@ -169,7 +171,7 @@ def greatest(table: DeltaTable, column: str) -> Any:
         return None
     values = statistics[name]
     if partition in statistics.column_names:
-        values = values.filter(pc.not_equal(statistics[partition].cast(pa.string()), SET_ASIDE))
+        values = values.filter(pc.less(statistics[partition].cast(pa.string()), AFTER_MONTHS))
     return pc.max(values).as_py()
 
 
@@ -179,8 +181,8 @@ def has_column(table: DeltaTable, column: str) -> bool:
 
 
 def in_stream() -> pc.Expression:
-    """A filter that leaves out rows which are set aside."""
-    return pc.field(PARTITION) != SET_ASIDE
+    """A filter that leaves out rows which are set aside or imported."""
+    return pc.field(PARTITION) < AFTER_MONTHS
 
 
 def files_between(time_column: str, start: datetime, end: datetime | None) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.contracts.lake_schema import FEATURE_PREFIX, SENDER, TIMESTAMP
+from shared.contracts.lake_schema import FEATURE_PREFIX, SENDER, SOURCE, TIMESTAMP
 from shared.stores.lake import Lake
 from shared.stores.lake_errors import raises_dependency_unavailable
 
@@ -24,7 +24,8 @@ def count_predictions(lake: Lake, model: str) -> int:
 def count_observed(
     lake: Lake, model: str, after: datetime | None, excluded_senders: Sequence[str] = ()
 ) -> int:
-    """Predictions with an outcome observed later than `after` (None: with any outcome), without those of `excluded_senders`."""
+    """Predictions with an outcome observed later than `after` (None: with any outcome), without those of `excluded_senders` and
+    imported ones: what a person brings in is not new."""
     table = lake.open(lake.outcomes(model))
     if table is None:
         return 0
@@ -34,6 +35,8 @@ def count_observed(
         excluded_senders and SENDER in dataset.schema.names
     ):  # tables get the column with the first outcome that names its sender
         counted &= ~pc.is_in(pc.field(SENDER), pa.array(excluded_senders, pa.string()))
+    if SOURCE in dataset.schema.names:
+        counted &= pc.field(SOURCE).is_null()
     rows = dataset.to_table(columns=["prediction_id"], filter=counted)
     return int(pc.count_distinct(rows["prediction_id"]).as_py())
 

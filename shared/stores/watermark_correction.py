@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
-from shared.contracts.lake_schema import PARTITION, SET_ASIDE
+from shared.contracts.lake_schema import AFTER_MONTHS, PARTITION, SET_ASIDE
 from shared.errors import Conflict, NotFound
 from shared.stores.lake import Lake
 from shared.stores.lake_errors import raises_dependency_unavailable
@@ -54,7 +54,7 @@ def correct_watermark(location: str, time_column: str, to: datetime) -> Correcti
         raise NotFound(f"{location} has no rows", hint="send a prediction request first")
     moment = to.astimezone(UTC).replace(tzinfo=None)
     after = f"{time_column} >= '{(moment + timedelta(microseconds=1)).isoformat()}Z'"
-    aside = _move(location, f"'{SET_ASIDE}'", f"{PARTITION} != '{SET_ASIDE}' and {after}")
+    aside = _move(location, f"'{SET_ASIDE}'", f"{PARTITION} < '{AFTER_MONTHS}' and {after}")
     back = _move(
         location, f"to_char({time_column}, '%Y-%m')", f"{PARTITION} = '{SET_ASIDE}' and not ({after})"
     )

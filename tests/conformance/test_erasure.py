@@ -17,8 +17,9 @@ from prometheus_client import generate_latest
 
 from cli.erasure import erasure as erasure_module
 from cli.erasure.erasure_log import unfinished
-from services.retraining.runs.data_snapshot import pin_lake, take_snapshot
+from services.retraining.runs.data_snapshot import take_snapshot
 from services.retraining.runs.workspace import RunFolder
+from services.retraining.snapshots.pin import pin_lake
 from shared.contracts.topics import PREDICTIONS
 from shared.file_lock import try_lock
 from shared.messaging.arrow import CONTENT_TYPE, predictions_batch, to_bytes

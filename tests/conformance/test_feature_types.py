@@ -15,8 +15,9 @@ from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.windows import Span
 from services.prediction_log.sink.table_properties import Retention
 from services.prediction_log.sink.table_writer import TableWriter
-from services.retraining.runs.data_snapshot import SnapshotSummary, pin_lake, problem_with, take_snapshot
+from services.retraining.runs.data_snapshot import SnapshotSummary, problem_with, take_snapshot
 from services.retraining.runs.workspace import RunFolder
+from services.retraining.snapshots.pin import pin_lake
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake_statistics import stored_features

@@ -22,8 +22,9 @@ from services.retraining.rollout import baseline_comparison
 from services.retraining.rollout.baseline_comparison import compare_with_first
 from services.retraining.rollout.stored_model import StoredModel
 from services.retraining.runs import evaluation
-from services.retraining.runs.data_snapshot import pin_lake, take_snapshot
+from services.retraining.runs.data_snapshot import take_snapshot
 from services.retraining.runs.workspace import RunFolder
+from services.retraining.snapshots.pin import pin_lake
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import UnservableModel
 from shared.models.losses import MetricName, row_losses

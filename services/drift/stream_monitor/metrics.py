@@ -8,7 +8,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 RESULTS: Final = (
-    "counted", "repeated", "flawed", "unknown_model", "unknown_release", "no_reference", "canary", "too_many_generations",
+    "counted", "repeated", "flawed", "imported", "unknown_model", "unknown_release", "no_reference", "canary",
+    "too_many_generations",
     "oversize", "unauthenticated", "headers", "undecodable", "failed",
 )  # fmt: skip
 SIGNALS: Final = ("feature", "prediction", "data")

@@ -18,6 +18,7 @@ from services.drift.stream_monitor.generation_stream import Arrays, GenerationSt
 from services.drift.stream_monitor.profiles import NotWatched
 from services.drift.stream_monitor.row_numbers import RowNumbers
 from services.drift.stream_monitor.suspicion import Suspicion
+from shared.contracts.lake_schema import IMPORT, SOURCE
 from shared.messaging.log_record import LogRecord
 from shared.stores.stream_time import StreamTime, of_array
 
@@ -25,6 +26,7 @@ Result = Literal[
     "counted",
     "repeated",
     "flawed",
+    "imported",
     "unknown_model",
     "unknown_release",
     "no_reference",
@@ -72,11 +74,13 @@ class StreamState:
     def add(self, record: LogRecord) -> Added:
         """Add the rows of a record. An unknown error changes nothing but the generation it is raised in, which starts anew.
 
-        1. repeats   2. group by generation   3. per group: is it watched?   4. its tiles and detector
+        Imported rows are left out. 1. repeats   2. group by generation   3. per group: is it watched?   4. its tiles and detector
         """
         if record.flaw:
             return Added(("flawed",))
         batch = record.batch
+        if SOURCE in batch.schema.names and batch[SOURCE][0].as_py() == IMPORT:
+            return Added(("imported",))  # history: nobody was answered
         first = self.numbers.first_new((record.model, record.source, record.epoch), record.sequences)
         if first == batch.num_rows:
             return Added(("repeated",))

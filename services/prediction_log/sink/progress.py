@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from services.prediction_log.metrics import SinkMetrics
 from services.prediction_log.sink.table_writer import Prepared
+from shared.contracts.lake_schema import SOURCE
 from shared.contracts.topics import DEAD_LETTERS, OUTCOMES, PREDICTIONS
 from shared.messaging.interfaces import Consumer
 from shared.observability.logs import get_logger
@@ -56,6 +57,10 @@ class Progress:
 
     def _update_freshness(self, kind: str, model: str, rows: pa.Table) -> None:
         """The delay of the oldest row of a commit, and the time of the newest row in the lake."""
+        if SOURCE in rows.column_names:
+            rows = rows.filter(pc.is_null(rows[SOURCE]))  # what was imported says nothing about delays
+            if not rows.num_rows:
+                return
         now = datetime.now(UTC)
         span = pc.min_max(rows["answered_at" if kind == "predictions" else "received_at"]).as_py()
         self._metrics.freshness.observe(max(0.0, (now - span["min"]).total_seconds()))

@@ -1,6 +1,7 @@
 """The time of a table's stream: read from the table, and applied to new rows, so that rows far off move no watermark.
 
-Rows far ahead get the partition SET_ASIDE, which readers of watermarks leave out; all other readers find them by their time.
+Rows far ahead get the partition SET_ASIDE, and imported rows partitions of their own, which readers of watermarks leave out; all
+other readers find them by their time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from shared.contracts.event_time import INSTANT
-from shared.contracts.lake_schema import PARTITION, SET_ASIDE
+from shared.contracts.lake_schema import IMPORTED_PARTITION, PARTITION, SET_ASIDE
 from shared.contracts.loop_spec import DEFAULT_BOUND
 from shared.stores.lake_scan import files_between, greatest, in_stream
 from shared.stores.stream_time import AHEAD, BEHIND, StreamTime, Times, mark_rows
@@ -68,6 +69,12 @@ def with_partition(
     example = f"{rows['prediction_id'][first].as_py()} of {rows[time_column][first].as_py().isoformat()}"
     found = FarOff(int((marks == AHEAD).sum()), int((marks == BEHIND).sum()), example)
     return placed, after, found
+
+
+def with_import_partition(rows: pa.Table, time_column: str) -> pa.Table:
+    """Imported rows with their partition: a month each, apart from the months of the stream."""
+    months = pc.strftime(rows[time_column], "%Y-%m")
+    return rows.append_column(PARTITION, pc.binary_join_element_wise(IMPORTED_PARTITION, months, ""))
 
 
 def _micros(times: pa.ChunkedArray) -> Times:

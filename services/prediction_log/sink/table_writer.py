@@ -1,7 +1,8 @@
 """Appends to one Delta table of the lake, so that every row is stored exactly once. The order matters:
 
 1. Update the table handle to the newest version and read the high watermark of every stream and partition from it.
-2. Drop repeats: records at or below the partition's offset, rows at or below their stream's sequence.
+2. Drop repeats: records at or below the partition's offset, rows at or below their stream's sequence, and imported rows that
+   another import has stored.
 3. Append the rest through that same handle, with the new offsets and sequences as application transactions of the same commit.
    delta-rs accepts a repeated transaction, so step 1 is needed; but it refuses a commit when another writer has changed one of
    these transactions since the handle was read, so no commit can come between 1 and 3.
@@ -22,8 +23,14 @@ from deltalake.exceptions import CommitFailedError
 from services.prediction_log.dead_letters import DeadLetter
 from services.prediction_log.sink.compaction import ROW_GROUPS, compact
 from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
+from services.prediction_log.sink.imported_rows import are_imported, without_stored
 from services.prediction_log.sink.table_properties import Retention, table_properties, with_properties
-from services.prediction_log.sink.table_time import FarOff, read_stream_time, with_partition
+from services.prediction_log.sink.table_time import (
+    FarOff,
+    read_stream_time,
+    with_import_partition,
+    with_partition,
+)
 from shared.contracts.lake_schema import (
     FEATURE_PREFIX,
     ID_HOUR,
@@ -115,8 +122,13 @@ class TableWriter:
                 prepared.mismatches.append(SchemaMismatch(decoded, fitted, len(sequences) - fresh))
                 continue
             known.update(_features(fitted.schema))
-            if decoded.kind == OUTCOMES:
+            if are_imported(fitted):
+                rows = fitted.num_rows
+                fitted = without_stored(handle, fitted, self._time_column, kept)
+                prepared.repeats += rows - fitted.num_rows
+            if decoded.kind == OUTCOMES and fitted.num_rows:
                 _unsettle(prepared, fitted)
+            if decoded.kind == OUTCOMES:
                 fitted = with_id_hours(fitted)
             kept.append(self._placed(fitted, prepared, decoded.time_bound))
         if kept:
@@ -153,6 +165,8 @@ class TableWriter:
         """The rows with their partition; see table_time.py."""
         if not self._partitioned:
             return rows
+        if are_imported(rows):
+            return with_import_partition(rows, self._time_column)
         placed, time, far_off = with_partition(rows, prepared.time, self._time_column, bound)
         if far_off.ahead:
             # Another sink may have moved the stream since this one has read its time.

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from services.retraining.dependencies import Dependencies
 from services.retraining.runs.contradicted_rows import SENDERS, excess_contradictions
 from services.retraining.runs.cut_offs import cut_offs
-from services.retraining.runs.data_snapshot import pin_lake, read_rows
+from services.retraining.runs.data_snapshot import read_rows
 from services.retraining.runs.evaluation import compare
 from services.retraining.runs.gate import GateResult, compared
 from services.retraining.runs.rolled_back_rows import without_rows_before_rollback
+from services.retraining.snapshots.pin import pin_lake
 from shared.contracts.manifest import REFERENCE, Manifest, short
 from shared.errors import Conflict, UnservableModel
 from shared.models.signed_versions.verification import verify_version

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.retraining.ledger.ledger import Ledger, run_id_of
 from services.retraining.ledger.records import Run
-from shared.contracts.lake_schema import FEATURE_PREFIX, LABEL, SCORE, SCORES, feature_of
+from shared.contracts.lake_schema import FEATURE_PREFIX, IMPORT, LABEL, SCORE, SCORES, SOURCE, feature_of
 from shared.contracts.manifest import Manifest
 from shared.contracts.prediction import Prediction
 from shared.errors import DependencyUnavailable, NotFound
@@ -19,6 +19,7 @@ from shared.stores.model_store import ModelStore
 from shared.stores.prediction_lookup import answered_by, find_prediction
 
 _log = get_logger(__name__)
+_NO_CAUSE = {"run": None, "snapshot": None, "decision": None, "cause": None}
 
 
 def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id: str) -> dict[str, Any]:
@@ -29,6 +30,8 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
             f"the lake has no prediction {prediction_id}",
             hint="a new prediction reaches the lake within seconds; a prediction of another installation is only in its own lake",
         )
+    if row.get(SOURCE) == IMPORT:
+        return _why_imported(store, row)
     manifest = store.manifest(row["model"], row["version"])
     personal = personal_names(manifest.features)
     shown = {name: "(personal)" if _is_of(name, personal) else value for name, value in row.items()}
@@ -40,6 +43,21 @@ def why_prediction(ledger: Ledger, store: ModelStore, lake: Lake, prediction_id:
         "version": version,
         **_cause_of(ledger, _run(ledger, manifest.origin.run_id)),
     }
+
+
+def _why_imported(store: ModelStore, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of history: no version has answered it. What is personal is known from the live version."""
+    served = store.live_release(row["model"])
+    manifest = store.manifest(row["model"], served.version) if served else None
+    personal = personal_names(manifest.features) if manifest else frozenset()
+    shown = {
+        name: "(personal)"
+        if _is_of(name, personal) or (manifest is None and name.startswith(FEATURE_PREFIX))
+        else value
+        for name, value in row.items()
+    }
+    prediction = _named(manifest.prediction, shown) if manifest else shown
+    return {"prediction": prediction, "release": None, "version": None, **_NO_CAUSE}
 
 
 def _is_of(column: str, personal: frozenset[str]) -> bool:
@@ -143,7 +161,7 @@ def _version(ledger: Ledger, manifest: Manifest) -> dict[str, Any]:
 
 def _cause_of(ledger: Ledger, run: Run | None) -> dict[str, Any]:
     if run is None:
-        return {"run": None, "snapshot": None, "decision": None, "cause": None}
+        return dict(_NO_CAUSE)
     found = ledger.cause(run.cause_key) or {"decision": None, "cause": None}
     return {"run": describe_run(run, ledger.answers(run.run_id)), "snapshot": run.snapshot, **found}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -24,7 +24,9 @@ from services.retraining.runs.cut_offs import (
     without_intervals,
 )
 from services.retraining.runs.workspace import RunFolder, write_json
-from shared.contracts.lake_schema import feature_column
+from services.retraining.snapshots.pin import Pin
+from services.retraining.snapshots.stream_marks import StreamMarks, read_marks
+from shared.contracts.lake_schema import SOURCE, feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.errors import IntegrityError
@@ -37,30 +39,9 @@ from shared.stores.tables.row_blocks import RowFile, blocks_between, copy_last_r
 _SUMMARY = "snapshot.json"
 # Training rows before the window and contradictions are known.
 _KNOWN = "known.parquet"
+# No feature can be named like it.
+_IS_IMPORTED = "(imported)"
 _INSTANT = timedelta(microseconds=1)  # intervals are half open; those of a snapshot include their last row
-
-
-@dataclass(frozen=True)
-class Pin:
-    """What determines a snapshot: table versions, the watermark, and the intervals to exclude.
-
-    `faulty`: windows with data faults, and holdout rows from before a release that was rolled back.
-    """
-
-    predictions: int
-    outcomes: int
-    watermark: str
-    faulty: tuple[tuple[str, str], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """For the ledger."""
-        return {**asdict(self), "faulty": [list(interval) for interval in self.faulty]}
-
-    @classmethod
-    def of_json(cls, stored: dict[str, Any]) -> Pin:
-        """From the ledger."""
-        faulty = tuple((str(start), str(end)) for start, end in stored["faulty"])
-        return cls(stored["predictions"], stored["outcomes"], stored["watermark"], faulty)
 
 
 @dataclass(frozen=True)
@@ -90,22 +71,6 @@ class SnapshotSummary:
     model: str = ""
 
 
-def pin_lake(
-    lake: Lake, model: str, faulty: Sequence[tuple[datetime, datetime]], now: datetime
-) -> Pin | None:
-    """Record the current table versions; None if there is no prediction or no outcome yet. Raises DependencyUnavailable.
-
-    The watermark is at most `now`: one row from the future must not move all real rows out of the holdout.
-    """
-    # The watermark is read after the versions: it may be newer than they are, never older.
-    versions = lake.snapshot(model)
-    watermark = lake.watermark(model)
-    if versions.predictions is None or versions.outcomes is None or watermark is None:
-        return None
-    intervals = tuple((start.isoformat(), end.isoformat()) for start, end in faulty)
-    return Pin(versions.predictions, versions.outcomes, min(watermark, now).isoformat(), intervals)
-
-
 def take_snapshot(
     lake: Lake, spec: LoopSpec, pin: Pin, change_since: datetime | None, folder: RunFolder
 ) -> SnapshotSummary:
@@ -114,7 +79,8 @@ def take_snapshot(
     1. read rows with outcomes at the pinned versions
     2. exclude rows in which a feature has a value of another type, faulty intervals, then outcomes that do not fit: one bad
        outcome must not stop all training of a model
-    3. split: the last `gate.holdout` of event time with outcomes is the holdout; training rows end `outcome.delay` before it
+    3. split: the last `gate.holdout` of event time with outcomes is the holdout; training rows end `outcome.delay` before it.
+       Imported rows are never in the holdout: the champion may have been trained on them
     4. leave out training rows whose outcomes contradict each other, where they are too many; the holdout keeps them, and is not
        judged: who can choose which rows are judged, chooses the challenger
     5. write the holdout, then the training rows and the summary in a temporary folder
@@ -138,11 +104,12 @@ def take_snapshot(
             valid = _with_typed_outcomes(sound.filter(fitting(spec.prediction, sound["outcome"])), spec)
             counts.update(read=read.num_rows, rows=rows.num_rows, sound=sound.num_rows, valid=valid.num_rows)
             times = valid["event_time"]
-            holdout = valid.filter(pc.greater_equal(times, pa.scalar(cut.holdout_from, times.type)))
+            in_holdout = pc.greater_equal(times, pa.scalar(cut.holdout_from, times.type))
+            holdout = valid.filter(pc.and_(in_holdout, pc.invert(valid[_IS_IMPORTED])))
             known = valid.filter(pc.less(times, pa.scalar(cut.training_until, times.type)))
             parts = ((holdout, holdout_file, holdout_marks), (known, known_file, known_marks))
             for part, file, marks in parts:
-                file.append(part.drop_columns([SENDERS]))
+                file.append(part.drop_columns([SENDERS, _IS_IMPORTED]))
                 marks.append(part[SENDERS])
             if change_since is not None:
                 changed = known.filter(
@@ -181,15 +148,25 @@ def take_snapshot(
     return summary
 
 
+def snapshot_marks(lake: Lake, spec: LoopSpec, pin: Pin) -> StreamMarks:
+    """What is needed beside the pin to take the same snapshot when the pinned versions are not kept any more.
+
+    Raises DependencyUnavailable, and NotFound where they are not kept.
+    """
+    cut = cut_offs(spec, datetime.fromisoformat(pin.watermark))
+    return read_marks(lake, spec.model, pin, cut.training_from, cut.settled)
+
+
 def read_rows(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> pa.Table:
-    """Rows with outcomes at the pinned versions in time order, without those that a snapshot excludes (step 2).
+    """Rows with outcomes at the pinned versions in time order, as a holdout has them: without imported rows (steps 2 and 3).
 
     The column `SENDERS` marks contradicted rows, as `excess_contradictions` takes them.
     """
     read = _read(lake, spec, pin, start, end + _INSTANT)
     sound = without_intervals(read.filter(pc.invert(read[OTHER_TYPES])), pin.faulty)
-    valid = sound.filter(fitting(spec.prediction, sound["outcome"]))
-    return _with_typed_outcomes(valid, spec).drop_columns([OTHER_TYPES])
+    fits = fitting(spec.prediction, sound["outcome"])
+    valid = sound.filter(pc.and_(fits, pc.invert(sound[_IS_IMPORTED])))
+    return _with_typed_outcomes(valid, spec).drop_columns([OTHER_TYPES, _IS_IMPORTED])
 
 
 def verify_snapshot(summary: SnapshotSummary, folder: RunFolder) -> None:
@@ -269,7 +246,7 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
         spec.model,
         start,
         end,
-        columns=["event_time"],
+        columns=["event_time", SOURCE],
         features=spec.features,
         with_other_types=True,
         snapshot=versions,
@@ -282,7 +259,8 @@ def _read(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) 
     stored = [feature_column(feature.name) for feature in spec.features]
     source = ["event_time", *stored, "outcome", "prediction_id", OTHER_TYPES, "senders"]
     columns = [rows[column].combine_chunks() for column in source]
-    return pa.table(columns, names=[*names, OTHER_TYPES, SENDERS])
+    imported = pc.is_valid(rows[SOURCE].combine_chunks())
+    return pa.table([*columns, imported], names=[*names, OTHER_TYPES, SENDERS, _IS_IMPORTED])
 
 
 def _with_typed_outcomes(rows: pa.Table, spec: LoopSpec) -> pa.Table:

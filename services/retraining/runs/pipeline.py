@@ -23,7 +23,6 @@ from services.retraining.rollout.stored_model import verify_stored
 from services.retraining.run_states import SERVICE_DIED, State, after_gate
 from services.retraining.runs.champion_files import fetch_champion
 from services.retraining.runs.data_snapshot import (
-    Pin,
     SnapshotSummary,
     problem_with,
     take_snapshot,
@@ -37,6 +36,7 @@ from services.retraining.runs.rolled_back_rows import pin_rows
 from services.retraining.runs.step_starts import counted_start, given_up
 from services.retraining.runs.training import train, trained_attempt
 from services.retraining.runs.workspace import RunFolder
+from services.retraining.snapshots.pin import Pin
 from shared.backoff import Backoff
 from shared.contracts.manifest import Origin, short
 from shared.errors import (

@@ -10,7 +10,8 @@ from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.records import Run
 from services.retraining.ledger.watches import Watch
 from services.retraining.runs.cut_offs import cut_offs
-from services.retraining.runs.data_snapshot import Pin, pin_lake
+from services.retraining.runs.data_snapshot import snapshot_marks
+from services.retraining.snapshots.pin import Pin, pin_lake
 from shared.contracts.loop_spec import LoopSpec
 
 
@@ -37,10 +38,13 @@ def without_rows_before_rollback(pin: Pin, spec: LoopSpec, watches: Sequence[Wat
 def pin_rows(deps: Dependencies, run: Run) -> Pin | None:
     """What a run reads if it begins now: the newest table versions, without windows with data faults and rows before a rollback.
 
-    None if the lake has no prediction or no outcome of its model. Raises DependencyUnavailable.
+    None if the lake has no prediction or no outcome of its model. The ledger records how far these versions were stored.
+    Raises DependencyUnavailable.
     """
     faulty = deps.ledger.faulty_windows(run.model) if deps.settings.bad_windows else []
     pin = pin_lake(deps.lake, run.model, faulty, deps.clock())
     if pin is None:
         return None
+    marks = snapshot_marks(deps.lake, run.loop, pin)
+    deps.ledger.snapshot_marks.record(run.run_id, marks.to_json())
     return without_rows_before_rollback(pin, run.loop, deps.ledger.watches.of_model(run.model))

@@ -64,24 +64,42 @@ def _blocks(counts: list[tuple[int, int]], size: int, start: datetime, end: date
 
 
 class RowFile:
-    """A Parquet file that rows are appended to, block by block."""
+    """A Parquet file that rows are appended to, block by block.
+
+    Its bytes depend on the rows alone, not on the blocks: row groups have BLOCK_ROWS rows, whatever is appended at once.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []
         self.rows = 0
 
     def append(self, rows: pa.Table) -> None:
-        """Write rows as further row groups; the first call gives the columns."""
+        """Add rows; the first call gives the columns."""
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, rows.schema, compression="zstd", compression_level=1)
-        self._writer.write_table(rows.cast(self._writer.schema), row_group_size=BLOCK_ROWS)
+        self._waiting.append(rows.cast(self._writer.schema))
         self.rows += rows.num_rows
+        if sum(part.num_rows for part in self._waiting) >= BLOCK_ROWS:
+            self._write(whole=True)
 
     def close(self) -> None:
         """Complete the file."""
         if self._writer is not None:
+            self._write(whole=False)
             self._writer.close()
+
+    def _write(self, *, whole: bool) -> None:
+        """Write what waits as row groups; if `whole`, only those that are complete."""
+        assert self._writer is not None
+        rows = pa.concat_tables(self._waiting)
+        count = rows.num_rows - rows.num_rows % BLOCK_ROWS if whole else rows.num_rows
+        for start in range(0, count, BLOCK_ROWS):
+            # Pages end where chunks end: one chunk a column.
+            group = rows.slice(start, min(BLOCK_ROWS, count - start)).combine_chunks()
+            self._writer.write_table(group, row_group_size=BLOCK_ROWS)
+        self._waiting = [rows.slice(count)]
 
 
 def copy_last_rows(source: Path, target: Path, last: int, kept: pa.ChunkedArray | None = None) -> int:

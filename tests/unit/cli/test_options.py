@@ -22,10 +22,12 @@ COMMANDS = {
     "doctor": (),
     "eda": ("--model", "parcels"),
     "erase": ("--subject", "nobody", "--dry-run"),
+    "import": (__file__, "--model", "parcels"),
     "reject": (RUN,),
     "releases": ("parcels",),
     "replay": (__file__, "--model", "parcels", "--delay", "1h"),
     "report": (),
+    "reproduce": ("3fa9c1d2",),
     "rollback": ("parcels",),
     "runs": (),
     "status": (),
@@ -36,7 +38,7 @@ COMMANDS = {
 }
 
 # They read files of the home, and need no service.
-READ_A_STOPPED_HOME = {"check", "doctor", "eda", "erase"}
+READ_A_STOPPED_HOME = {"check", "doctor", "eda", "erase", "reproduce"}
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from services.retraining.runs.data_snapshot import SnapshotSummary, pin_lake, problem_with, take_snapshot
+from services.retraining.runs.data_snapshot import SnapshotSummary, problem_with, take_snapshot
 from services.retraining.runs.workspace import RunFolder
+from services.retraining.snapshots.pin import pin_lake
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
 from tests.fakes.class_lake import fill_class_lake

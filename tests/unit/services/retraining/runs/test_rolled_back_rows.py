@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.retraining.ledger.watches import Watch
-from services.retraining.runs.data_snapshot import Pin
 from services.retraining.runs.rolled_back_rows import without_rows_before_rollback
+from services.retraining.snapshots.pin import Pin
 from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.retraining_installation import LOOP, START
 

@@ -1,0 +1,1 @@
+"""What determines the rows of a snapshot, and making it again."""
