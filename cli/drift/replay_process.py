@@ -27,8 +27,12 @@ def run_replay(
     *,
     command: tuple[str, ...] = (sys.executable, "-m", MODULE),
     doing: str = "replay",
+    extra: str = "drift",
 ) -> dict[str, Any]:
-    """The result for the request. Raises the error that the process names; OperatorError if it ended without an answer."""
+    """The result for the request; `extra`: what the process needs installed.
+
+    Raises the error that the process names; OperatorError if it ended without an answer.
+    """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
@@ -38,7 +42,7 @@ def run_replay(
             env={"HOMEOSTAT_LOG_LEVEL": "warning", **os.environ, **environment},
         )
         try:
-            return _result(process, orjson.dumps(dict(request)), on_progress, log, doing)
+            return _result(process, orjson.dumps(dict(request)), on_progress, log, doing, extra)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -51,6 +55,7 @@ def _result(
     on_progress: Callable[[dict[str, Any]], None],
     log: Any,
     doing: str,
+    extra: str,
 ) -> dict[str, Any]:
     assert process.stdin is not None
     assert process.stdout is not None
@@ -74,7 +79,7 @@ def _result(
     raise errors.OperatorError(
         f"the {doing} ended without a result, with exit code {process.returncode}"
         + (f": {last[-1]}" if last else ""),
-        hint="install the extra `drift`, or give the machine more memory",
+        hint=f"install the extra `{extra}`, or give the machine more memory",
     )
 
 

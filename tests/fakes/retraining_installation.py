@@ -211,6 +211,7 @@ def fill_lake(
     generation: int = 1,
     slope: float = 0.0,
     outcomes_of: float = 1.0,
+    writer: str = "w",
 ) -> None:
     """Rows at even distances, each with its outcome an hour later: one with probability sigmoid(2x).
 
@@ -230,7 +231,7 @@ def fill_lake(
         "generation": [generation] * count,
         "event_time": times,
         "answered_at": times,
-        "writer": ["w"] * count,
+        "writer": [writer] * count,
         "epoch": [1] * count,
         "sequence": list(range(count)),
         "score": (1 / (1 + np.exp(-slope * np.nan_to_num(x)))).tolist(),
@@ -252,7 +253,7 @@ def fill_lake(
         "value": outcome.tolist(),
         "observed_at": seen,
         "received_at": seen,
-        "writer": ["w"] * count,
+        "writer": [writer] * count,
         "epoch": [1] * count,
         "sequence": list(range(count)),
         "traceparent": [""] * count,

@@ -1,0 +1,1 @@
+"""Making the training rows of a version again, and training it again."""
