@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.command_settings import settings_with
-from cli.deployment.permission import require_permission
 from cli.deployment.slot import slot_of, wait_until_served
-from cli.deployment.stack_home import require_home_of
+from cli.deployment.stack_home import require_retraining
 from cli.home import find_home
 from cli.options import Actor, InferenceUrl, Json, RetrainingUrl, StackHome
 from cli.output import command_output, short_version
-from local_stack.addresses import Addresses, addresses
-from local_stack.running_stacks import other_stacks
-from local_stack.state import read_state
-from shared.errors import CallerError, OperatorError
+from local_stack.addresses import addresses
+from shared.errors import CallerError
 from shared.files import keep_files_private
-
-if TYPE_CHECKING:
-    from local_stack.settings import LocalStackSettings
 
 # The gate scores both versions, each within the service's own limit of time.
 _GATE_S = 900.0
@@ -129,6 +123,13 @@ def deploy(
             help="Reason to release without the gate's comparison with the live version; it is recorded."
         ),
     ] = "",
+    import_rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--import/--no-import",
+            help="Import the rows of --train into the prediction log, for later runs. Default: for a model's first version.",
+        ),
+    ] = None,
     actor: Actor = "",
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait until the version is served; 0 does not wait.")
@@ -145,7 +146,8 @@ def deploy(
     With --artifact, an existing model is packaged and nothing is trained. Without options, the files that
     `homeostat.export` wrote to the project's folder are packaged. With --reference, PROJECT is a fitted model; it is
     first exported to a folder with its name. Warning: loading a pickle, a .pt2 file or an MLflow model runs code stored in it.
-    The command warns about settings of loop.yaml that do not suit the rows, and releases the version nevertheless.
+    The command warns about settings of loop.yaml that do not suit the rows, and releases the version nevertheless. With the first
+    version of a model its training rows are imported, as `homeostat import` does, so that the first retraining has them.
     With --canary or --shadow it is served beside the live version, until it is withdrawn, promoted or replaced.
     Retraining refuses a version that fails the gate against the live one, on rows of the lake that neither was trained on, unless
     --force gives a reason. The command waits until inference serves the released version.
@@ -154,6 +156,7 @@ def deploy(
     from cli.deployment.review.policy_backtest import backtest_warnings
     from cli.deployment.review.review import review
     from cli.deployment.review.training_command import command_warnings
+    from cli.deployment.training_history import import_or_warn
     from cli.deployment.version_builder import VersionBuilder
     from cli.progress import bar
     from shared.contracts.loop_yaml import read_loop_spec
@@ -172,7 +175,7 @@ def deploy(
                     "--reference exports a fitted model and cannot be combined with --train, --holdout or --artifact",
                     hint=f"homeostat deploy {project} --reference {reference}",
                 )
-            _require_retraining(settings, where, project)
+            require_retraining(settings, where, project)
             project = export_project(
                 str(project),
                 reference,
@@ -197,12 +200,13 @@ def deploy(
                 hint=f"export it first, with rows it can score: homeostat deploy {project} --reference rows.parquet",
             )
         loop = read_loop_spec(project)
-        _require_retraining(settings, where, project)
+        require_retraining(settings, where, project)
         keep_files_private()  # only now: the project of an export is its owner's to share
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         keys = ensure_keys(settings.home)
         store = open_model_store(settings.model_store_url, keys)
+        first = store.live_release(loop.model) is None
         with bar(output, f"deploying {loop.model}") as shown:
             builder = VersionBuilder(
                 store,
@@ -252,6 +256,9 @@ def deploy(
         notes = [str(note) for note in answer.get("notes", ())]
         for note in [*notes, *([f"gate passed: {answer['gate']['reason']}"] if answer.get("gate") else [])]:
             output.note(note)
+        imported = None
+        if built.training is not None and (first if import_rows is None else import_rows):
+            imported = import_or_warn(output, settings, loop, built.training)
         generation = int(answer["release"]["generation"])
         release_slot = str(answer["release"].get("slot", "live"))
         if wait > 0:
@@ -269,22 +276,10 @@ def deploy(
                 "served": wait > 0,
                 "warnings": [asdict(warning) for warning in warnings],
                 "notes": notes,
+                "imported_rows": imported,
             },
             f"{loop.model}: version {short_version(manifest.version)} is "
             + ("served" if wait > 0 else "released")
             + (f" as {release_slot}" if release_slot != "live" else "")
             + f" as generation {generation}",
         )
-
-
-def _require_retraining(settings: LocalStackSettings, where: Addresses, project: Path) -> None:
-    """Before the training: raise `OperatorError` if retraining cannot be reached or belongs to the stack of another home, and
-    `CallerError` if the key of this command may not deploy."""
-    if not settings.retraining_url and read_state(settings.home) is None:
-        others = other_stacks(settings.home)
-        if others:
-            raise OperatorError(f"no stack runs on {settings.home.absolute()}", hint=others)
-    require_home_of(where.retraining, settings.home, project=str(project))
-    with where.client("retraining") as retraining:
-        retraining.read("/health/live")
-        require_permission(retraining, "any")

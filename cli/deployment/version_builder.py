@@ -33,10 +33,12 @@ from shared.stores.model_store import ModelStore
 
 @dataclass(frozen=True)
 class BuiltVersion:
-    """A version in the store, and the rows that it was built from."""
+    """A version in the store, and the rows that it was built from. `training`: those it was trained on; None if that was
+    elsewhere."""
 
     manifest: Manifest
     rows: DeployedRows
+    training: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class VersionBuilder:
         held_out = self._read(holdout, loop)
         with tempfile.TemporaryDirectory(prefix="homeostat-deploy-") as name:
             folder = Path(name)
-            pq.write_table(training_rows, folder / "train.parquet")
+            # One chunk a column, so that the same rows give the same bytes when they are made again.
+            pq.write_table(training_rows.combine_chunks(), folder / "train.parquet")
             out = folder / "out"
             out.mkdir()
             self.on_progress(f"training on {training_rows.num_rows} rows")
@@ -105,7 +108,8 @@ class VersionBuilder:
             )
             manifest = self._package(loop, model=model, reference=reference, origin=origin, metrics=metrics)
         given = pa.concat_tables([training_rows, held_out])
-        return BuiltVersion(manifest, DeployedRows(given, scored, newest_time(training_rows)))
+        rows_of = DeployedRows(given, scored, newest_time(training_rows))
+        return BuiltVersion(manifest, rows_of, training_rows)
 
     def artifact(self, folder: Path, loop: LoopSpec) -> BuiltVersion:
         """Package a model that was trained elsewhere: model.onnx or model.pt2, metrics.json, reference.parquet.

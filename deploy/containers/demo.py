@@ -161,7 +161,7 @@ def deploy(settings: LocalStackSettings) -> None:
     loop.write_text(loop.read_text().replace("automation: suggest", "automation: auto"))
     subprocess.run([sys.executable, "make_data.py"], cwd=folder, check=True)
     rows = [f"--train={folder / 'train.parquet'}", f"--holdout={folder / 'holdout.parquet'}"]
-    subprocess.run([*homeostat, "deploy", str(folder), *rows, "--actor=demo"], check=True)
+    subprocess.run([*homeostat, "deploy", str(folder), *rows, "--no-import", "--actor=demo"], check=True)
 
 
 def replay(settings: LocalStackSettings, days: int, pause_s: float) -> int:

@@ -75,7 +75,10 @@ class HourlyLoop(ShortLoop):
         for name, hours, rows in (("train", -96, 1500), ("holdout", -24, 700)):
             self._write_rows(self.project / f"{name}.parquet", BEGINS + timedelta(hours=hours), rows)
         self.homeostat(
-            "deploy", str(self.project), *(f"--{n}={self.project / n}.parquet" for n in ("train", "holdout"))
+            "deploy",
+            str(self.project),
+            "--no-import",
+            *(f"--{n}={self.project / n}.parquet" for n in ("train", "holdout")),
         )
 
     def live(self, first: int, windows: int, *, turned: bool) -> None:

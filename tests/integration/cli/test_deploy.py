@@ -59,6 +59,7 @@ class Bench:
             str(self.project / "train.parquet"),
             "--holdout",
             str(self.project / "holdout.parquet"),
+            "--no-import",
         ]
         places = [
             "--home",
