@@ -17,7 +17,8 @@ from services.retraining.launchers.launcher import Launcher
 from services.retraining.reproduction.made_again import MadeAgain
 from services.retraining.runs.training import train
 from services.retraining.runs.workspace import RunFolder
-from shared.contracts.manifest import MANIFEST, MODEL_FILES, REFERENCE
+from shared.contracts.manifest import MANIFEST, REFERENCE
+from shared.contracts.version_files.names import MODEL_FILES
 from shared.errors import NotFound
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.verification import verify_version

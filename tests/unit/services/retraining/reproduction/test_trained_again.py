@@ -8,7 +8,8 @@ from pathlib import Path
 from services.retraining.ledger.records import Run
 from services.retraining.reproduction.made_again import find_version, make_again
 from services.retraining.reproduction.trained_again import train_again
-from shared.contracts.manifest import MANIFEST, MODEL
+from shared.contracts.manifest import MANIFEST
+from shared.contracts.version_files.names import MODEL
 from tests.fakes.in_process_models import open_in_process
 from tests.unit.services.retraining.runs.test_pipeline import CopyingLauncher, Setup
 
