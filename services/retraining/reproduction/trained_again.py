@@ -22,7 +22,6 @@ from shared.contracts.version_files.names import MODEL_FILES
 from shared.errors import NotFound
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.verification import verify_version
-from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import find_model
 from shared.stores.model_store import ModelStore
 
@@ -75,7 +74,7 @@ def train_again(
         run_id=run.root.name,
         command=policy.command,
         passed=policy.environment,
-        confinement=Confinement.of(manifest.loop.training),
+        limits=manifest.loop.training,
         directory=directory,
         time_limit=policy.time_limit,
         folder=run,
