@@ -200,7 +200,7 @@ first_comparison = Table(
     Column("evidence", JSON, nullable=False),
 )
 
-# How far each stream of rows was stored when the run's snapshot was taken: see snapshots/stream_marks.py.
+# How far each stream of rows was stored when the run's snapshot was taken: see shared/stores/as_of/.
 snapshot_marks = Table(
     "snapshot_marks",
     metadata,

@@ -17,11 +17,11 @@ from services.retraining.ledger.records import Run
 from services.retraining.runs.data_snapshot import SnapshotSummary, take_snapshot
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.snapshots.imported_file import training_files
-from services.retraining.snapshots.marked_lake import MarkedLake
 from services.retraining.snapshots.pin import Pin
-from services.retraining.snapshots.stream_marks import StreamMarks
 from shared.contracts.manifest import Manifest, short
 from shared.errors import Conflict, NotFound
+from shared.stores.as_of.marked_lake import MarkedLake
+from shared.stores.as_of.stream_marks import StreamMarks
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore
 

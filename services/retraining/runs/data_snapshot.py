@@ -25,13 +25,13 @@ from services.retraining.runs.cut_offs import (
 )
 from services.retraining.runs.workspace import RunFolder, write_json
 from services.retraining.snapshots.pin import Pin
-from services.retraining.snapshots.stream_marks import StreamMarks, read_marks
 from shared.contracts.lake_schema import SOURCE, feature_column
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.outcome import expected_outcome, fitting
 from shared.errors import IntegrityError
 from shared.files import atomic_path
 from shared.models.answers import outcome_source, typed_outcomes
+from shared.stores.as_of.stream_marks import StreamMarks, read_marks
 from shared.stores.lake import Lake, LakeSnapshot
 from shared.stores.lake_scan import OTHER_TYPES
 from shared.stores.tables.row_blocks import RowFile, blocks_between, copy_last_rows, first_and_last
@@ -154,7 +154,8 @@ def snapshot_marks(lake: Lake, spec: LoopSpec, pin: Pin) -> StreamMarks:
     Raises DependencyUnavailable, and NotFound where they are not kept.
     """
     cut = cut_offs(spec, datetime.fromisoformat(pin.watermark))
-    return read_marks(lake, spec.model, pin, cut.training_from, cut.settled)
+    versions = LakeSnapshot(pin.predictions, pin.outcomes)
+    return read_marks(lake, spec.model, versions, cut.training_from, cut.settled)
 
 
 def read_rows(lake: Lake, spec: LoopSpec, pin: Pin, start: datetime, end: datetime) -> pa.Table:

@@ -7,7 +7,7 @@ import pytest
 from services.retraining.ledger.records import Run
 from tests.fakes.retraining_installation import MODEL, make_installation, package_poor_champion
 from tests.unit.services.retraining.runs.test_pipeline import Setup, open_setup
-from tests.unit.services.retraining.snapshots.test_marked_lake import age
+from tests.unit.shared.stores.as_of.test_marked_lake import age
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyarrow import dataset as ds
 
-from services.retraining.snapshots.stream_marks import STREAM_COLUMNS, StreamMarks, stream_names
 from shared.errors import NotFound
+from shared.stores.as_of.stream_marks import STREAM_COLUMNS, StreamMarks, stream_names
 from shared.stores.lake import Lake
 
 

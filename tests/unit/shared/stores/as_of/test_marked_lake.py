@@ -12,12 +12,12 @@ from deltalake import DeltaTable, write_deltalake
 
 from services.retraining.runs.data_snapshot import snapshot_marks, take_snapshot
 from services.retraining.runs.workspace import RunFolder
-from services.retraining.snapshots.marked_lake import MarkedLake
 from services.retraining.snapshots.pin import Pin, pin_lake
-from services.retraining.snapshots.stream_marks import StreamMarks
 from shared.contracts.lake_schema import OUTCOME_COLUMNS, TIMESTAMP, partition_of
 from shared.contracts.loop_spec import LoopSpec
 from shared.errors import NotFound
+from shared.stores.as_of.marked_lake import MarkedLake
+from shared.stores.as_of.stream_marks import StreamMarks
 from shared.stores.lake import Lake
 from tests.fakes.retraining_installation import MODEL, START, fill_lake, loop_with
 

@@ -16,9 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from services.retraining.snapshots.pin import Pin
 from shared.contracts.lake_schema import TIMESTAMP
-from shared.stores.lake import Lake
+from shared.stores.lake import Lake, LakeSnapshot
 from shared.stores.lake_errors import raises_dependency_unavailable
 from shared.stores.lake_scan import CLOCK_SLACK, files_between, shifted
 
@@ -52,15 +51,15 @@ def stream_names(rows: pa.Table) -> pa.ChunkedArray:
 
 
 @raises_dependency_unavailable
-def read_marks(lake: Lake, model: str, pin: Pin, start: datetime, end: datetime) -> StreamMarks:
-    """The marks of the pinned versions: of predictions with event time in [start, end], and of the outcomes they may have.
+def read_marks(lake: Lake, model: str, versions: LakeSnapshot, start: datetime, end: datetime) -> StreamMarks:
+    """The marks of these versions: of predictions with event time in [start, end], and of the outcomes they may have.
 
     Reads three columns, batch by batch. Raises NotFound where a version is no longer kept.
     """
     observed = shifted(start, -CLOCK_SLACK)
     return StreamMarks(
-        _marks(lake.open_at(lake.predictions(model), pin.predictions), "event_time", start, end),
-        _marks(lake.open_at(lake.outcomes(model), pin.outcomes), "observed_at", observed, None),
+        _marks(lake.open_at(lake.predictions(model), versions.predictions), "event_time", start, end),
+        _marks(lake.open_at(lake.outcomes(model), versions.outcomes), "observed_at", observed, None),
     )
 
 

@@ -1,0 +1,1 @@
+"""The lake as it was at an earlier time, read from its newest version."""
