@@ -38,7 +38,13 @@ def with_policy(loop: LoopSpec, given: Mapping[str, Any], origin: str) -> LoopSp
     document["retraining"] |= retraining
     if "costs" in given:
         document["costs"] = given["costs"]
-    return parse_loop_spec(yaml.safe_dump(document), origin=origin)
+    try:
+        text = yaml.safe_dump(document)
+    except RecursionError as error:  # a JSON parser follows more levels
+        raise ProjectError(
+            f"{origin} is nested too deeply", hint="triggers are a flat list: see docs/configuration.md"
+        ) from error
+    return parse_loop_spec(text, origin=origin)
 
 
 def read_document(path: Path) -> dict[str, Any]:

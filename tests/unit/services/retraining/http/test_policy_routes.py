@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from services.retraining.cause import Cause
 from shared.access.scope import Scope
 from tests.fakes.retraining_app import RetrainingApp
 from tests.fakes.retraining_installation import MODEL
+
+
+def nested(levels: int) -> Any:
+    """An object in an object, so many times."""
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
 
 
 def test_why_not_names_what_is_missing(open_app: Callable[..., RetrainingApp]) -> None:
@@ -46,6 +55,11 @@ def test_why_not_names_what_is_missing(open_app: Callable[..., RetrainingApp]) -
     assert app.post(f"/models/{MODEL}/what-if", {}, 200)["runs"] == 0
     wrong = app.post(f"/models/{MODEL}/what-if", {"retraining": {"command": ["x"]}}, 422)
     assert "retraining.command" in wrong["error"]
+    for part in ({"triggers": nested(700)}, {"triggers": [{"when": nested(700)}]}, {"cooldown": nested(200)}):
+        deep = app.client.post(f"/models/{MODEL}/what-if", json={"retraining": part})
+        assert (deep.status_code, deep.json()["field"]) == (422, "retraining"), deep.text
+    deep = app.client.post(f"/models/{MODEL}/what-if", json={"costs": {"training": nested(700)}})
+    assert deep.status_code == 422, deep.text
     whole = app.post(f"/models/{MODEL}/what-if", {"model": MODEL, **policy}, 422)
     assert whole["error"].startswith("the policy has model; a policy has retraining.triggers, ")
     assert len(app.get("/runs")["runs"]) == 1
