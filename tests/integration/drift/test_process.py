@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_a_window_becomes_a_verdict_on_the_topic_and_a_report(kafka_broker: Brok
     page = eventually(drawn, "the report is drawn", 60)
     assert page is not None
     assert "multidict" in Path(f"/proc/{drift.child.pid}/maps").read_text()
-    assert verdict.explanation in page.text.replace("&#x27;", "'")
+    assert verdict.explanation in unescape(page.text)
     status = shared.status("whole")
     for clock in ("inputs", "performance"):
         assert status[clock]["evaluated_until"].startswith("2026-01-01T02:00:00")
