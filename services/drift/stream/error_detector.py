@@ -22,10 +22,9 @@ from scipy import stats
 
 from services.drift.stream.statistics.scores import Floats
 
-# Ratios of the loss to m that the bets are tuned for, and their weights. A weight w delays the bet that is right by about ln(1/w)
-# divided by its growth per row. Of a small rise that is a small part of the delay, so a doubled error rate has most.
+# Ratios of the loss to m that the bets are tuned for, and their weights.
 RATIOS = np.array([1.03, 1.1, 1.2, 1.5, 2.0, 4.0])
-WEIGHTS = np.array([0.04, 0.05, 0.06, 0.14, 0.63, 0.08])
+WEIGHTS = np.array([0.05, 0.05, 0.1, 0.2, 0.5, 0.1])
 CONFIDENCE = 0.95
 # Rows whose products are taken at once: none of them overflows.
 BLOCK = 64
@@ -49,7 +48,7 @@ class ErrorDetector:
     >>> losses = np.random.default_rng(7).random(3_000) < np.repeat([0.1, 0.2], [2_000, 1_000])
     >>> alarm = ErrorDetector(null=0.1, rows_between_alarms=1e6).add(losses.astype(float))
     >>> alarm.row, alarm.onset
-    (2206, 2023)
+    (2209, 2023)
     """
 
     null: float
