@@ -40,6 +40,9 @@ CATEGORY_STREAMS, CATEGORY_TILES, CATEGORY_COLUMNS = 24, 300, 6
 # Aims at fewer alarms than stated: a few hundred crossings are counted with an error of 5 to 10 %, and K is up to a third larger
 # at thresholds of 10 than at 3.
 SAFETY = 1.4
+# On top of that, of a slow signal whose decay per tile is above LONG_MEMORY: the simulated one is the estimated one, and the
+# error of its duration grows with its decay.
+SERIAL_SAFETY, LONG_MEMORY = 1.2, 0.8
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,10 @@ def effective_statistics(
             if above.any():
                 cusums.reset(numeric, above[:, None] & own)
     scale = np.exp(LEVEL) / (surrogate.streams * TILES)
+    safety = SAFETY * (SERIAL_SAFETY if surrogate.serial.decay[0] > LONG_MEMORY else 1.0)
 
     def effective(count: int, crossed: int) -> float:
-        return count * min(1.0, float(SAFETY * max(MINIMUM_CROSSINGS, crossed) * scale))
+        return count * min(1.0, float(safety * max(MINIMUM_CROSSINGS, crossed) * scale))
 
     return EffectiveStatistics(
         effective(counts[True], crossings["feature"]),

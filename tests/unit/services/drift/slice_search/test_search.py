@@ -90,9 +90,18 @@ def test_rise_in_all_rows_names_no_slice(reference: Reference) -> None:
     assert sum(one is not None for one in everywhere) <= 1
 
 
+def test_rise_that_is_a_little_larger_in_a_slice_names_none(reference: Reference) -> None:
+    """Of 9,000 rows the difference is beyond chance, but most of the rise is elsewhere."""
+    made = columns(9_000, 3)
+    share = np.where(made["origin"] == "EWR", 0.55, 0.35)
+    wrong = np.random.default_rng(3).random(9_000) < share
+    made["outcome"] = np.where(wrong, 1 - made["outcome"], made["outcome"])
+    assert find_slice_of_loss(rows(made), reference) is None
+
+
 def test_rows_without_a_change_name_no_slice(reference: Reference) -> None:
     calm = [rows(columns(3_000, seed)) for seed in range(100, 108)]
-    assert [find_slice_of_loss(one, reference) for one in calm].count(None) >= 7
+    assert [find_slice_of_loss(one, reference) for one in calm] == [None] * 8
     assert [find_slice_of_rows(one, reference) for one in calm] == [None] * 8
 
 

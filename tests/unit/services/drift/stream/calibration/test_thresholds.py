@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -54,6 +55,11 @@ def test_statistics_cross_less_often_than_the_bound(layout: TileLayout) -> None:
     assert 0.03 < found.prediction / 12 < 0.4
     assert 0 < found.many_columns <= 1
     assert found == effective_statistics(drawn(layout), many, is_feature)
+    # A signal that lasts long is known less well.
+    again = drawn(layout)
+    lasting = replace(again, serial=replace(again.serial, decay=np.array([0.9, 0.81])))
+    longer = effective_statistics(lasting, many, is_feature)
+    assert longer.feature == pytest.approx(1.2 * found.feature)
 
 
 def test_categories_cross_less_often_than_the_bound(layout: TileLayout) -> None:
