@@ -32,7 +32,9 @@ def test_a_better_former_champion_is_an_improvement() -> None:
     known = added([noisy(number, 4.0, 1.0) for number in range(40)])
     [found] = known.improvements(FirstEvidence(), THRESHOLD)
     assert (found.known, found.version) == ("former", "b" * 64)
-    assert (found.served_loss, found.loss) == (pytest.approx(2.0, abs=0.01), 1.0)  # roots of the mean squares
+    # Roots of the mean squares.
+    assert found.served_loss == pytest.approx(2.0, abs=0.01)
+    assert found.loss == 1.0
     assert found.rows == 50 * (40 - round((found.since - START) / HOURS))
     assert found.to_json()["text"] == (
         f"the former champion bbbbbbbbbbbb has lost less since about {found.since:%Y-%m-%d %H:%M} UTC: rmse 1 beside "
