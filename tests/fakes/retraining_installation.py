@@ -212,10 +212,11 @@ def fill_lake(
     slope: float = 0.0,
     outcomes_of: float = 1.0,
     writer: str = "w",
+    source: str = "",
 ) -> None:
     """Rows at even distances, each with its outcome an hour later: one with probability sigmoid(2x).
 
-    They were answered with sigmoid(slope x). Only the first part `outcomes_of` of them has outcomes.
+    They were answered with sigmoid(slope x). Only the first part `outcomes_of` of them has outcomes. `source`: of imported rows.
     """
     chance = np.random.default_rng(seed)
     count = int(days * 24 * per_hour)
@@ -244,8 +245,15 @@ def fill_lake(
     )
     table = table.append_column("f_x", pa.array(x, pa.float64(), from_pandas=True))
     table = table.append_column("f_color", pa.array(["red", "blue"] * (count // 2)))
+    if source:
+        table = table.append_column("source", pa.repeat(source, count))
+        month = pa.array([f"imported-{partition_of(time)}" for time in times])
     write_deltalake(
-        lake.predictions(MODEL), table.append_column("month", month), partition_by=["month"], mode="append"
+        lake.predictions(MODEL),
+        table.append_column("month", month),
+        partition_by=["month"],
+        mode="append",
+        schema_mode="merge",
     )
     seen = [time + timedelta(hours=1) for time in times]
     outcomes = {

@@ -105,6 +105,15 @@ def test_rows_without_released_reference_change_nothing() -> None:
     assert state.generations == {}
 
 
+def test_imported_rows_reach_no_detector() -> None:
+    profiles = KnownVersions()
+    state = new_state(profiles=profiles)
+    [record] = records(stream(), ordinary(50, 2), 50)
+    imported = record.batch.append_column("source", pa.array(["import"] * 50))
+    assert state.add(replace(record, batch=imported)).results == ("imported",)
+    assert (state.generations, profiles.asked, state.numbers.as_mapping()) == ({}, [], {})
+
+
 def test_rows_of_another_version_under_a_generation_are_left_out() -> None:
     state = new_state()
     [record] = records(stream(), ordinary(50, 2), 50)

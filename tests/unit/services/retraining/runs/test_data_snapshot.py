@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from services.retraining.runs.data_snapshot import SnapshotSummary, problem_with, take_snapshot
+from services.retraining.runs.data_snapshot import SnapshotSummary, problem_with, read_rows, take_snapshot
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.snapshots.pin import pin_lake
 from shared.contracts.loop_spec import LoopSpec
@@ -318,3 +318,21 @@ def test_outcomes_of_values_are_structs_with_the_names_of_the_loop(tmp_path: Pat
     assert train.schema.field("outcome").type == holdout.schema.field("outcome").type == kind
     assert train["outcome"][0].as_py() == {"low": 2.0, "mid": 2.0, "high": 3.0}
     assert problem_with(summary, spec, folder) == ""
+
+
+def test_imported_rows_are_trained_on_and_judge_nothing(tmp_path: Path) -> None:
+    """History from before the traffic, and of the days of the holdout."""
+    lake = Lake(str(tmp_path / "lake"))
+    fill_lake(lake, START, 10, 4, 7)
+    alone = snapshot_of(lake, spec_with(), folder_of(tmp_path, "alone"))
+    fill_lake(lake, START - 5 * DAY, 15, 2, 8, writer="import-1", source="import")
+    folder = folder_of(tmp_path, "with")
+    both = snapshot_of(lake, spec_with(), folder)
+    assert both.pin["watermark"] == alone.pin["watermark"]
+    assert both.holdout_rows == alone.holdout_rows
+    imported = pc.sum(pc.starts_with(pq.read_table(folder.train)["prediction_id"], "p8-")).as_py()
+    assert (imported, both.train_rows - imported) == (472, alone.train_rows)
+    pin = pin_lake(lake, MODEL, (), NOW)
+    assert pin is not None
+    judged = read_rows(lake, spec_with(), pin, START - 5 * DAY, START + 10 * DAY)
+    assert not any(one.startswith("p8-") for one in judged["prediction_id"].to_pylist())
