@@ -79,6 +79,4 @@ def append_batch(location: str, columns: pa.Schema, time_column: str, batch: pa.
     writer = TableWriter(location, columns, time_column=time_column, retention=Retention())
     rows = pa.Table.from_batches([batch])
     month = pa.array([partition_of(moment) for moment in rows[time_column].to_pylist()])
-    write_deltalake(
-        writer.prepare([]).handle, rows.append_column("month", month), mode="append", schema_mode="merge"
-    )
+    write_deltalake(writer.newest(), rows.append_column("month", month), mode="append", schema_mode="merge")

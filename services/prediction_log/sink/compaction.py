@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable, WriterProperties
 
 from services.prediction_log.sink.table_properties import ROW_GROUP_ROWS, Retention
@@ -18,9 +19,12 @@ from shared.contracts.lake_schema import PARTITION, SET_ASIDE
 ROW_GROUPS = WriterProperties(max_row_group_size=ROW_GROUP_ROWS)
 # Files that hold rows of the same moment, on average, above which a month is sorted. Sinks that write side by side make fewer.
 _MIXED = 3.0
-# Merging rewrites a month up to this size anyway; a larger one is sorted when a narrow window reads this share of it.
+# A month up to this size is sorted whenever it is mixed, a larger one when a narrow window reads that share of it.
 _TARGET_BYTES = 100 << 20
 _READ_SHARE = 0.6
+# Files are merged up to this size, and this many of them into one of the target's size.
+_SMALL_BYTES = 8 << 20
+_MANY = 16
 # A month is sorted as a whole, in memory.
 _LARGEST_BYTES = 1 << 30
 _SORT_MEMORY_BYTES = 1 << 30
@@ -35,7 +39,9 @@ def compact(table: DeltaTable, time_column: str, retention: Retention) -> None:
             max_spill_size=_SORT_MEMORY_BYTES,
             writer_properties=ROW_GROUPS,
         )
-    table.optimize.compact(writer_properties=ROW_GROUPS)
+    table.optimize.compact(target_size=_SMALL_BYTES, writer_properties=ROW_GROUPS)
+    for month in months_of_many_files(pa.table(table.get_add_actions(flatten=True))):
+        table.optimize.compact(partition_filters=[(PARTITION, "=", month)], writer_properties=ROW_GROUPS)
     table.vacuum(
         retention_hours=int(retention.files.total_seconds() // 3600),
         dry_run=False,
@@ -57,6 +63,18 @@ def mixed_months(files: pa.Table, time_column: str) -> list[str]:
     for month, size, first, last in _rows(files, columns):
         spans.setdefault(month, []).append((size, first, last))
     return sorted(month for month, found in spans.items() if month != SET_ASIDE and _is_mixed(found))
+
+
+def months_of_many_files(files: pa.Table) -> list[str]:
+    """Months whose merged files are merged once more, into large ones; `files`: the flat add actions of a table.
+
+    Merging into one large file each time would write the month's newest 100 MB again for every few megabytes that were added.
+    """
+    if f"partition.{PARTITION}" not in files.column_names:
+        return []
+    months = files.filter(pc.less(files["size_bytes"], _TARGET_BYTES // 2))[f"partition.{PARTITION}"]
+    counts = pc.value_counts(months.cast(pa.string())).to_pylist()
+    return sorted(one["values"] for one in counts if one["counts"] >= _MANY)
 
 
 def _rows(files: pa.Table, columns: tuple[str, ...]) -> Iterator[tuple[str, int, int, int]]:

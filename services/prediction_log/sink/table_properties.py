@@ -13,7 +13,7 @@ from datetime import timedelta
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
-_CHECKPOINT_COMMITS = 50
+CHECKPOINT_COMMITS = 50
 # Readers of few rows decode whole row groups; delta-rs has a million rows in one.
 ROW_GROUP_ROWS = 16_384
 
@@ -30,7 +30,7 @@ def table_properties(retention: Retention, statistics: Sequence[str] = ()) -> di
     """Properties of a table, with statistics of those columns only (of its first columns, if none are given)."""
     days = max(1, round(retention.files / timedelta(days=1)))
     found = {
-        "delta.checkpointInterval": str(_CHECKPOINT_COMMITS),
+        "delta.checkpointInterval": str(CHECKPOINT_COMMITS),
         "delta.logRetentionDuration": f"interval {round(retention.log.total_seconds())} seconds",
         "delta.deletedFileRetentionDuration": f"interval {days} days",
     }

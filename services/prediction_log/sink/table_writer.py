@@ -1,29 +1,30 @@
 """Appends to one Delta table of the lake, so that every row is stored exactly once. The order matters:
 
-1. Update the table handle to the newest version and read the high watermark of every stream and partition from it.
+1. Read the high watermark of every stream and partition from the version of the table that is known.
 2. Drop repeats: records at or below the partition's offset, rows at or below their stream's sequence, and imported rows that
    another import has stored.
-3. Append the rest through that same handle, with the new offsets and sequences as application transactions of the same commit.
-   delta-rs accepts a repeated transaction, so step 1 is needed; but it refuses a commit when another writer has changed one of
-   these transactions since the handle was read, so no commit can come between 1 and 3.
+3. Append the rest as the next version, with the new offsets and sequences as application transactions of the same commit. The
+   commit fails where another one came after the version of step 1, so none can come between 1 and 3. See table_log.py.
 4. Only then may the caller commit offsets to Kafka.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from services.prediction_log.dead_letters import DeadLetter
 from services.prediction_log.sink.compaction import ROW_GROUPS, compact
 from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
 from services.prediction_log.sink.imported_rows import are_imported, without_stored
+from services.prediction_log.sink.table_log import TableLog, transactions
 from services.prediction_log.sink.table_properties import Retention, table_properties, with_properties
 from services.prediction_log.sink.table_time import (
     FarOff,
@@ -51,9 +52,10 @@ _STATISTICS_COLUMNS = ("generation", "answered_at", "received_at")
 
 @dataclass
 class Prepared:
-    """Rows ready to be appended, and counts. `high_watermarks` are the application transactions to write, by id."""
+    """Rows ready to be appended after a version of the table, and counts. `high_watermarks`: application transactions, by id."""
 
-    handle: DeltaTable
+    log: TableLog
+    version: int
     rows: pa.Table | None = None
     high_watermarks: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
@@ -92,16 +94,17 @@ class TableWriter:
         self._time_column = time_column
         self._retention = retention
         self._partitioned = partitioned
-        self._handle: DeltaTable | None = None
+        self._log: TableLog | None = None
+        self._is_stale = False
         self._time = StreamTime()
         self._corrections = -1
         self._commits = 0
 
     def prepare(self, batches: Sequence[DecodedBatch]) -> Prepared:
         """Steps 1 and 2. Writes nothing."""
-        handle = self.newest()
-        prepared = Prepared(handle, time=self._time)
-        known = dict(_features(pa.schema(handle.schema().to_arrow())))
+        log = self._known_log()
+        prepared = Prepared(log, log.version, time=self._time)
+        known = dict(_features(log.schema))
         kept: list[pa.Table] = []
         for decoded in batches:
             if decoded.offset <= _high_watermark(prepared, decoded.offset_id):
@@ -124,7 +127,8 @@ class TableWriter:
             known.update(_features(fitted.schema))
             if are_imported(fitted):
                 rows = fitted.num_rows
-                fitted = without_stored(handle, fitted, self._time_column, kept)
+                log.refresh()  # its own appends, too: they are compared with
+                fitted = without_stored(log.handle, fitted, self._time_column, kept)
                 prepared.repeats += rows - fitted.num_rows
             if decoded.kind == OUTCOMES and fitted.num_rows:
                 _unsettle(prepared, fitted)
@@ -134,28 +138,20 @@ class TableWriter:
         if kept:
             prepared.rows = pa.concat_tables(kept, promote_options="default")
         elif prepared.mismatches:
-            prepared.rows = pa.schema(handle.schema().to_arrow()).empty_table()
+            prepared.rows = log.schema.empty_table()
         return prepared
 
     def commit(self, prepared: Prepared) -> int:
         """Step 3; the number of rows written. Raises Conflict where another sink committed first: prepare again."""
         if prepared.rows is None:
             return 0
-        transactions = [Transaction(name, version) for name, version in prepared.high_watermarks.items()]
         try:
-            write_deltalake(
-                prepared.handle,
-                prepared.rows,
-                mode="append",
-                schema_mode="merge",
-                writer_properties=ROW_GROUPS,
-                commit_properties=CommitProperties(app_transactions=transactions),
-            )
-        except CommitFailedError as error:
-            self._handle = None
-            raise Conflict(f"another sink wrote to {self._location} meanwhile: {error}") from error
+            prepared.log.append(prepared.rows, prepared.high_watermarks, after=prepared.version)
+        except Conflict:
+            self._is_stale = True
+            raise
         except BaseException:
-            self._handle = None
+            self._log = None
             raise
         self._commits += 1
         self._time = prepared.time
@@ -170,7 +166,8 @@ class TableWriter:
         placed, time, far_off = with_partition(rows, prepared.time, self._time_column, bound)
         if far_off.ahead:
             # Another sink may have moved the stream since this one has read its time.
-            stored = read_stream_time(prepared.handle, self._time_column)
+            prepared.log.refresh()
+            stored = read_stream_time(prepared.log.handle, self._time_column)
             if stored.newest != prepared.time.newest and (stored.newest or 0) > (prepared.time.newest or 0):
                 placed, time, far_off = with_partition(rows, stored, self._time_column, bound)
         prepared.time, prepared.far_off = time, prepared.far_off + far_off
@@ -178,44 +175,32 @@ class TableWriter:
 
     def check(self) -> None:
         """Make an empty commit: it fails where the table accepts no commits at all."""
-        handle = self.newest()
-        try:
-            write_deltalake(handle, pa.schema(handle.schema().to_arrow()).empty_table(), mode="append")
-        except CommitFailedError:
-            self._handle = None  # another sink committed, so the table accepts commits
-        except BaseException:
-            self._handle = None
-            raise
+        with suppress(Conflict):  # another sink committed, so the table accepts commits
+            self.mark({})
 
-    def mark(self, transactions: Mapping[str, int]) -> None:
+    def mark(self, marks: Mapping[str, int]) -> None:
         """Store application transactions in a commit without rows. Raises Conflict."""
-        handle = self.newest()
-        empty = pa.schema(handle.schema().to_arrow()).empty_table()
-        self._change(
-            lambda properties: write_deltalake(handle, empty, mode="append", commit_properties=properties),
-            transactions,
-        )
+        with self._changing() as handle:
+            empty = pa.schema(handle.schema().to_arrow()).empty_table()
+            write_deltalake(handle, empty, mode="append", commit_properties=transactions(marks))
 
-    def remove(self, predicate: str, transactions: Mapping[str, int]) -> None:
+    def remove(self, predicate: str, marks: Mapping[str, int]) -> None:
         """Delete rows that meet a SQL predicate, and store application transactions in the same commit. Raises Conflict."""
-        handle = self.newest()
-        self._change(
-            lambda properties: handle.delete(
-                predicate, writer_properties=ROW_GROUPS, commit_properties=properties
-            ),
-            transactions,
-        )
+        with self._changing() as handle:
+            handle.delete(predicate, writer_properties=ROW_GROUPS, commit_properties=transactions(marks))
 
-    def _change(self, commit: Callable[[CommitProperties], object], transactions: Mapping[str, int]) -> None:
-        marks = [Transaction(name, version) for name, version in transactions.items()]
+    @contextmanager
+    def _changing(self) -> Iterator[DeltaTable]:
+        handle = self.newest()
         try:
-            commit(CommitProperties(app_transactions=marks))
+            yield handle
         except CommitFailedError as error:
-            self._handle = None
             raise Conflict(f"another sink wrote to {self._location} meanwhile: {error}") from error
         except BaseException:
-            self._handle = None
+            self._log = None
             raise
+        finally:
+            self._is_stale = True
 
     def is_due_for_compaction(self, commits: int) -> bool:
         """Whether that many commits were made since the last compaction."""
@@ -224,26 +209,35 @@ class TableWriter:
     def compact(self) -> None:
         """See compaction.py. Conflicts are harmless."""
         self._commits = 0
-        handle = self.newest()
-        try:
+        with suppress(Conflict), self._changing() as handle:
             compact(handle, self._time_column, self._retention)
-        except CommitFailedError:
-            self._handle = None  # another sink compacts
 
     def newest(self) -> DeltaTable:
         """The table's newest version; the handle is the writer's: do not move it."""
-        if self._handle is None:
+        log = self._known_log()
+        if log.refresh():
+            self._read_time(log)
+        return log.handle
+
+    def _known_log(self) -> TableLog:
+        """The log as it is known; it is read where it was not yet, and again after a conflict."""
+        if self._log is None:
             if not DeltaTable.is_deltatable(self._location):
                 self._create()
-            self._handle = with_properties(DeltaTable(self._location), self._properties())
+            handle = with_properties(DeltaTable(self._location), self._properties())
+            self._log = TableLog(handle, self._statistics(), partitioned=self._partitioned)
             self._corrections = -1
-        else:
-            self._handle.update_incremental()
-        corrections = corrections_of(self._handle)
+            self._read_time(self._log)
+        elif self._is_stale and self._log.refresh():
+            self._read_time(self._log)
+        self._is_stale = False
+        return self._log
+
+    def _read_time(self, log: TableLog) -> None:
+        corrections = corrections_of(log.handle)
         if self._partitioned and corrections != self._corrections:
-            self._time = read_stream_time(self._handle, self._time_column)
+            self._time = read_stream_time(log.handle, self._time_column)
             self._corrections = corrections
-        return self._handle
 
     def _create(self) -> None:
         fields = list(self._columns)
@@ -258,9 +252,12 @@ class TableWriter:
         )
 
     def _properties(self) -> dict[str, str]:
+        return table_properties(self._retention, self._statistics())
+
+    def _statistics(self) -> list[str]:
         more = (name for name in _STATISTICS_COLUMNS if name in self._columns.names)
         hour = [] if "answered_at" in self._columns.names else [ID_HOUR]
-        return table_properties(self._retention, [self._time_column, *more, *hour])
+        return [self._time_column, *more, *hour]
 
 
 def _unsettle(prepared: Prepared, outcomes: pa.Table) -> None:
@@ -274,12 +271,8 @@ def _unsettle(prepared: Prepared, outcomes: pa.Table) -> None:
 
 def _high_watermark(prepared: Prepared, identity: str) -> int:
     """Highest sequence or offset stored of that stream or partition; -1 for a new one."""
-    if identity not in prepared.high_watermarks:
-        version = prepared.handle.transaction_version(identity)
-        if version is None:
-            return -1
-        prepared.high_watermarks[identity] = version
-    return prepared.high_watermarks[identity]
+    found = prepared.high_watermarks.get(identity)
+    return prepared.log.mark_of(identity) if found is None else found
 
 
 def _features(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:

@@ -193,7 +193,7 @@ class World:
         writer = TableWriter(location, columns, time_column=time_column, retention=Retention())
         month = pa.array([partition_of(moment) for moment in rows[time_column].to_pylist()])
         write_deltalake(
-            writer.prepare([]).handle,
+            writer.newest(),
             rows.append_column("month", month),
             mode="append",
             schema_mode="merge",

@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from services.prediction_log.sink import table_properties
-from services.prediction_log.sink.compaction import compact, mixed_months
+from services.prediction_log.sink.compaction import compact, mixed_months, months_of_many_files
 from services.prediction_log.sink.table_properties import Retention
 from shared.contracts.lake_schema import PARTITION, TIMESTAMP, partition_of
 
@@ -115,3 +115,32 @@ def test_months_are_sorted_where_a_window_reads_most_of_them(
 
 def test_table_without_statistics_is_not_sorted() -> None:
     assert mixed_months(listed(("m", 1, 0, 28)).drop_columns(["min.event_time"]), "event_time") == []
+
+
+def test_merged_files_are_merged_into_a_large_one_when_they_are_many() -> None:
+    few, large = [("few", 8, 0, 1)] * 15, [("large", 60, 0, 1)] * 20
+    assert months_of_many_files(listed(*few, *large)) == []
+    assert months_of_many_files(listed(*few, *large, *[("many", 8, 0, 1)] * 16)) == ["many"]
+
+
+def test_each_row_is_written_a_bounded_number_of_times(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small sizes stand for megabytes: a file of the larger size is not written again with each compaction."""
+    monkeypatch.setattr("services.prediction_log.sink.compaction._SMALL_BYTES", 20_000)
+    written, known = 0, set[str]()
+    for place in range(60):
+        commit(location, place / 3 + np.linspace(0, 0.3, 200))
+        if place % 6 == 5:
+            compact(DeltaTable(location), "event_time", Retention())
+            now = dict(
+                zip(
+                    files(location)["path"].to_pylist(),
+                    files(location)["num_records"].to_pylist(),
+                    strict=True,
+                )
+            )
+            written += sum(rows for path, rows in now.items() if path not in known)
+            known |= now.keys()
+    assert DeltaTable(location).to_pyarrow_dataset().count_rows() == 12_000
+    assert written <= 3 * 12_000

@@ -11,11 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
 
 from services.prediction_log.sink import sink as sink_module
-from services.prediction_log.sink import table_writer as writer_module
 from services.prediction_log.sink.decoding import read_message
+from services.prediction_log.sink.table_log import TableLog
+from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.topics import OUTCOMES
 from shared.messaging.arrow import CONTENT_TYPE, outcomes_batch, to_bytes
 from shared.messaging.events import Event
@@ -131,10 +131,12 @@ def test_dead_letters_out_of_order_are_all_stored(log: Any) -> None:
 def refusing(identity: str) -> Callable[..., None]:
     """A lake that fails at one row in a way nobody foresaw."""
 
-    def write(table: Any, rows: pa.Table, **settings: Any) -> None:
+    append = TableLog.append
+
+    def write(table: TableLog, rows: pa.Table, *arguments: Any, **settings: Any) -> None:
         if identity in rows["prediction_id"].to_pylist():
             raise Exception("External error: nobody foresaw this")
-        write_deltalake(table, rows, **settings)
+        append(table, rows, *arguments, **settings)
 
     return write
 
@@ -144,7 +146,7 @@ def test_record_with_unknown_commit_error_becomes_a_dead_letter(
 ) -> None:
     for number in range(5):
         put(log, to_bytes(batch(number)))
-    monkeypatch.setattr(writer_module, "write_deltalake", refusing("w2"))
+    monkeypatch.setattr(TableLog, "append", refusing("w2"))
     log.drain()
     assert log.ids() == ["w0", "w1", "w3", "w4"]
     [dead_letter] = log.dead_letters()
@@ -187,7 +189,8 @@ def test_unwritable_lake_makes_no_dead_letters_and_sink_survives(
     thread = Thread(target=log.sink.run, args=(stop,))
     deadline = time.monotonic() + 60
     with monkeypatch.context() as broken:
-        broken.setattr(writer_module, "write_deltalake", fail)
+        broken.setattr(TableLog, "append", fail)
+        broken.setattr(TableWriter, "mark", fail)
         thread.start()
         while not log.sink.last_error and time.monotonic() < deadline:
             time.sleep(0.01)

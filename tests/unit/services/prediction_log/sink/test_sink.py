@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from services.prediction_log.sink import table_writer as writer_module
 from services.prediction_log.sink.decoding import DecodedBatch, read_message
+from services.prediction_log.sink.table_log import TableLog
 from services.prediction_log.sink.table_properties import Retention
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.lake_schema import PREDICTION_COLUMNS
@@ -206,7 +206,7 @@ def test_failed_table_commit_is_repeated(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr(writer_module, "write_deltalake", refuse)
+        full.setattr(TableLog, "append", refuse)
         with pytest.raises(OSError, match="No space left"):
             log.sink.step()
     assert log.broker.committed["sink"] == {}
@@ -235,7 +235,7 @@ def test_running_sink_retries_a_failed_round(
     """What came after the failure must not be committed past what failed."""
     append_rows(log.spool, 0, 5)
     log.shipper.step()
-    written = write_deltalake
+    written = TableLog.append
     failures = [OSError(28, "No space left on device")] * 3
 
     def refuse_at_first(*arguments: Any, **options: Any) -> None:
@@ -246,7 +246,7 @@ def test_running_sink_retries_a_failed_round(
             raise failures.pop()
         written(*arguments, **options)
 
-    monkeypatch.setattr(writer_module, "write_deltalake", refuse_at_first)
+    monkeypatch.setattr(TableLog, "append", refuse_at_first)
     log.sink.run(UntilWritten(12))
     assert log.ids() == numbers
     assert log.metric("homeostat_sink_missing_rows_total", kind="predictions", model="flights") == 0
@@ -277,9 +277,10 @@ def test_conflicting_commit_is_prepared_again(
         if not awake:
             awake.append(True)
             other.step()
-        write_deltalake(*args, **kwargs)
+        written(*args, **kwargs)
 
-    monkeypatch.setattr(writer_module, "write_deltalake", slow)
+    written = TableLog.append
+    monkeypatch.setattr(TableLog, "append", slow)
     log.sink.step()
     assert log.ids() == numbers
     assert log.metric("homeostat_sink_conflicts_total") == 1
