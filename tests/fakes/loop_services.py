@@ -326,6 +326,17 @@ def full_loop(model: str = "flights") -> FakeLoop:
             "metric": "log_loss",
             "rows": 3571,
             "improvable": [{"known": "former", "text": "the former champion 0b has lost less"}],
+            "policies": [
+                {
+                    "policy": "armed",
+                    "runs": 3,
+                    "training": 15.0,
+                    "loss": 4.0,
+                    "measured_rows": 1200,
+                    "regret": 2.5,
+                    "total": 19.0,
+                }
+            ],
         },
     )
     loop.release(0, "deployment", "ada")

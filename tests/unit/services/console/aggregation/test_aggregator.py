@@ -32,6 +32,8 @@ def test_healthy_loop() -> None:
     assert (served.server, served.generation, served.agrees) == ("loop", 3, True)
     assert (model.baseline_loss, model.served_loss) == (0.57, 0.51)
     assert model.improvable == ("the former champion 0b has lost less",)
+    assert [(one.policy, one.runs, one.regret) for one in model.policies] == [("armed", 3, 2.5)]
+    assert "3 runs, regret 2.5" in render_page(snapshot)
     assert model.received.prediction == NOW - timedelta(seconds=4)
     assert model.received.lake_row == NOW - timedelta(seconds=8)
     assert model.received.outcome == NOW - timedelta(seconds=90)
