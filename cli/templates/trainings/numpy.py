@@ -115,7 +115,9 @@ def main() -> None:
     spread = np.nanstd(numbers[:cut], axis=0) + 1e-9
     columns = prepare(codes, numbers, mean, spread)
     weights = fit(columns[:cut], outcome[:cut])
-    p, late = 1 / (1 + np.exp(-columns[cut:] @ weights)), outcome[cut:]
+    late = outcome[cut:]
+    # A sure and wrong answer has a large loss, not an infinite one.
+    p = np.clip(1 / (1 + np.exp(-columns[cut:] @ weights)), 1e-9, 1 - 1e-9)
     log_loss = -np.mean(late * np.log(p) + (1 - late) * np.log(1 - p))
     out = Path(os.environ["HOMEOSTAT_OUT"])
     write_onnx(out / "model.onnx", weights, mean, spread)
