@@ -23,7 +23,7 @@ from shared.stores.lake import Lake
 from tests import local_http
 from tests.waiting import bound, time_factor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "fault-injection.md").read_text(encoding="utf-8")
 
@@ -37,7 +37,7 @@ def section(title: str) -> list[list[str]]:
 
 def shortened(words: list[str]) -> list[str]:
     """The same command, done sooner: rows come faster, an outage lasts half as long."""
-    if words[1] == "inject" and words[2] in ("traffic", "drift", "concept-drift", "fault"):
+    if words[1] == "inject" and words[2] in ("traffic", "drift", "concept-drift", "fault", "bad-challenger"):
         return [*words, "--rate", "1000"]
     return ["5s" if word == "10s" else word for word in words]
 
@@ -218,3 +218,35 @@ def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader)
     assert "--yes" in said["hint"]
     assert len(reader.logged()) == len(before) + 1
     assert reader.run("inject", "traffic", "--yes", "--rows", "10", "--wait", "0")["answered"] == 10
+
+
+def test_bad_challenger_is_taken_back_and_the_version_before_answers(reader: Reader) -> None:
+    """On a lake with all the rows above. The run is promoted, and rolled back in its watch."""
+    rehearse, releases = section("A bad challenger")
+    done = reader.finish(reader.start(shortened(rehearse)), within_s=400)
+    assert (done["outcome"], done["taken_back"]) == ("rolled_back", True), done
+    assert done["answers"] == done["former"] != done["challenger"]
+    assert [(stage["slot"], stage["failed"]) for stage in done["stages"]] == [("live", 0)]
+    newest = reader.finish(reader.start(releases))["releases"][:2]
+    reasons = {(one["reason"], one["actor"] == "loop") for one in newest}
+    assert ("rollback", True) in reasons
+    assert {one["reason"] for one in newest} == {"rollback", "promotion"}
+
+
+def test_bad_canary_is_refused_by_its_traffic(reader: Reader) -> None:
+    """Real servers and rows: it answers a share until it is refused, and then the version before answers all."""
+    loop = reader.folder / "rehearsal" / "loop.yaml"
+    text = loop.read_text()
+    assert "rollout: {watch: 7d}" in text
+    loop.write_text(
+        text.replace("rollout: {watch: 7d}", "rollout: {watch: 7d, canary: {share: 0.4, duration: 7d}}")
+    )
+    data = [f"--{part}=rehearsal/{part}.parquet" for part in ("train", "holdout")]
+    reader.run("deploy", "rehearsal", *data, "--force", "canaries")
+    options = ("--yes", "--rate", "1000", "--kind")
+    bad = reader.finish(
+        reader.start(["homeostat", "inject", "bad-challenger", *options, "frozen"]), within_s=400
+    )
+    assert (bad["outcome"], bad["answers"]) == ("refused", bad["former"]), bad
+    assert [stage["slot"] for stage in bad["stages"]] == ["canary"]
+    assert "evidence that it is worse" in bad["reason"]
