@@ -24,6 +24,15 @@ from tests.fakes.values_lake import fill_values_lake
 from tests.fakes.vector_model import LINES, NAMES, embedding_loop, put_vectors, values_loop
 
 
+def empty_ledger() -> Any:
+    """Of a version that was never released."""
+    return SimpleNamespace(
+        releases_of_version=lambda _: [],
+        watches=SimpleNamespace(of_model=lambda _: []),
+        first_comparisons=SimpleNamespace(current=list),
+    )
+
+
 def test_lineage_of_a_promoted_version(app: RetrainingApp) -> None:
     """The whole loop, then the chain version → run → snapshot → decision → cause."""
     app.deploy()
@@ -144,9 +153,7 @@ def test_prediction_of_classes_is_shown_with_its_labels(
     manifest = put_classes(toys, labels=labels)
     lake = Lake(str(tmp_path / "lake"))
     fill_class_lake(lake, manifest.loop, [1, 0], [outcome, None], version=manifest.version)
-    ledger: Any = SimpleNamespace(
-        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
-    )
+    ledger = empty_ledger()
     row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
     assert (row["label"], row["outcome"], row["score"]) == (labels[1], outcome, 0.625)
     assert row["scores"] == dict(zip(map(str, labels), [0.25, 0.625, 0.125], strict=True))
@@ -164,9 +171,7 @@ def test_personal_values_are_not_shown(tmp_path: Path, name: str) -> None:
         prediction_ids=["p0"], scores=[0.5], columns={name: ["anna"], "amount": [2.0]},
     )  # fmt: skip
     append_records(lake, "loans", [record], [])
-    ledger: Any = SimpleNamespace(
-        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
-    )
+    ledger = empty_ledger()
     row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
     assert (row[f"f_{name}"], row["f_amount"]) == ("(personal)", 2.0)
 
@@ -183,9 +188,7 @@ def test_prediction_of_values_is_shown_by_name(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     outcomes = [dict.fromkeys(NAMES, 2.0), None]
     fill_values_lake(lake, manifest.loop, [0, 1], LINES, outcomes, version=manifest.version)
-    ledger: Any = SimpleNamespace(
-        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
-    )
+    ledger = empty_ledger()
     row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
     assert (row["values"], row["outcome"]) == (dict(zip(NAMES, [1.0, 2.0, 4.0], strict=True)), outcomes[0])
     assert not {"score", "scores", "label"} & set(row)
@@ -197,9 +200,7 @@ def test_prediction_of_an_embedding_is_shown_as_a_list(tmp_path: Path) -> None:
     manifest = put_vectors(toys, embedding_loop())
     lake = Lake(str(tmp_path / "lake"))
     fill_values_lake(lake, manifest.loop, [2], LINES[2:], [None], version=manifest.version)
-    ledger: Any = SimpleNamespace(
-        releases_of_version=lambda _: [], watches=SimpleNamespace(of_model=lambda _: [])
-    )
+    ledger = empty_ledger()
     row = why_prediction(ledger, toys.store, lake, "p0")["prediction"]
     assert row["embedding"] == LINES[2].tolist()
     assert not {"score", "scores", "label"} & set(row)
