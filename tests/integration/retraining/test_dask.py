@@ -75,7 +75,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
-    return make_installation(tmp_path, days=1)
+    # No training ends by its time limit while a test waits for its end.
+    return make_installation(tmp_path, days=1, retraining={"time_limit": "1h"})
 
 
 def test_process_and_dask_train_the_same_version(cluster: Cluster, installation: Installation) -> None:
