@@ -51,8 +51,8 @@ def test_leadership_moves_without_a_second_action(postgres: Postgres, tmp_path: 
     installation = make_installation(
         tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]}
     )
-    places = {"ledger": postgres.new_database(), "attempts": "6"}
-    first, second, third = services = [ServiceProcess(installation, **places) for _ in range(3)]
+    ledger = postgres.new_database()
+    first, second, third = services = [ServiceProcess(installation, ledger=ledger, attempts="6") for _ in range(3)]
     try:
         first.start()
         wait_for(lambda: first.get("/status")["is_leader"], 30, "the first to lead")
@@ -85,9 +85,9 @@ def test_leadership_moves_without_a_second_action(postgres: Postgres, tmp_path: 
         assert set(installation.trainings()) == {run_id}
 
         # Without its database nobody leads, and nobody needs a restart.
-        assert postgres.cut_off(places["ledger"]) >= 1
+        assert postgres.cut_off(ledger) >= 1
         wait_for(lambda: not leaders(heir), 30, "the leader to notice")
-        postgres.let_in(places["ledger"])
+        postgres.let_in(ledger)
         wait_for(lambda: leaders(heir), 30, "the same leader again")
         assert "lease_lost" not in heir.log.read_text()
     finally:
