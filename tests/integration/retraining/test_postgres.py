@@ -52,7 +52,9 @@ def test_leadership_moves_without_a_second_action(postgres: Postgres, tmp_path: 
         tmp_path, days=15, retraining={"command": ["python", "train.py", "slow", "3"]}
     )
     ledger = postgres.new_database()
-    first, second, third = services = [ServiceProcess(installation, ledger=ledger, attempts="6") for _ in range(3)]
+    first, second, third = services = [
+        ServiceProcess(installation, ledger=ledger, attempts="6") for _ in range(3)
+    ]
     try:
         first.start()
         wait_for(lambda: first.get("/status")["is_leader"], 30, "the first to lead")
