@@ -22,7 +22,6 @@ from shared.contracts.manifest import Manifest, Origin
 from shared.errors import ProjectError
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.packaging import package_version
-from shared.models.training.confinement import Confinement
 from shared.models.training.training_outputs import find_model
 from shared.stores.model_store import ModelStore
 
@@ -74,7 +73,7 @@ class Trainer:
             run_id=f"backtest-{name}",
             command=policy.command,
             passed=policy.environment,
-            confinement=Confinement.of(loop.training),
+            limits=loop.training,
             directory=self.project,
             time_limit=policy.time_limit,
             folder=run,
