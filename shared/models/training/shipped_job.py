@@ -42,7 +42,7 @@ _ENDS: dict[str, type[HomeostatError]] = {"TrainingFailed": TrainingFailed, "Ope
 def pack(job: TrainingJob, *, hidden: Sequence[Path] = (), niceness: int = 0) -> bytes:
     """The job with its project folder, training rows and champion. `hidden`: folders with holdouts, should they be there too.
 
-    Raises TrainingFailed above MAXIMUM_BYTES, OSError.
+    Raises TrainingFailed above MAXIMUM_BYTES, and for a link of the project into `hidden`; OSError.
     """
     limits = job.confinement
     train, champion = job.environment["HOMEOSTAT_TRAIN"], job.environment.get("HOMEOSTAT_CHAMPION", "")
@@ -67,6 +67,7 @@ def pack(job: TrainingJob, *, hidden: Sequence[Path] = (), niceness: int = 0) ->
     for folder, source in ((_PROJECT, job.directory), (_CHAMPION, Path(champion) if champion else None)):
         if source is not None:
             for path in _files(source):
+                _check_link(path, hidden, source)
                 archive.add(f"{folder}/{path.relative_to(source).as_posix()}", path)
     return archive.close()
 
@@ -111,7 +112,9 @@ def run_packed(package: bytes, stop: Stop) -> bytes:
         if job.log.is_file():
             archive.add(_LOG, job.log)
         for path in _files(out):
-            archive.add(f"{_OUT}/{path.relative_to(out).as_posix()}", path)
+            # What a link leads to is read here by the worker, whom nothing is hidden from.
+            if path.resolve().is_relative_to(root):
+                archive.add(f"{_OUT}/{path.relative_to(out).as_posix()}", path)
         return archive.close()
 
 
@@ -175,6 +178,18 @@ def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
         yield from (path for name in sorted(names) if (path := Path(place) / name).is_file())
+
+
+def _check_link(path: Path, hidden: Sequence[Path], source: Path) -> None:
+    """A file is read by this process, which may read what the command may not: the holdout, or a key."""
+    real = path.resolve()
+    if real.is_relative_to(source.resolve()):
+        return
+    if any(real.is_relative_to(folder.resolve()) for folder in hidden):
+        raise TrainingFailed(
+            f"{path} leads to {real}, which no training may read",
+            hint="replace the link by a file of the project",
+        )
 
 
 def _extract(archive: bytes, into: Path) -> None:

@@ -122,6 +122,33 @@ def test_limits_hold_where_it_runs(make: Make) -> None:
         unpack(run_packed(pack(job, hidden=[hidden]), Event()), job, where="there")
 
 
+def test_link_into_a_hidden_folder_is_not_sent(make: Make) -> None:
+    """This process may read what a training may not."""
+    job = make(COPIES)
+    home = job.directory.parent / "home"
+    home.mkdir()
+    (home / "key").write_text("secret")
+    (job.directory / "part" / "key").symlink_to(home / "key")
+    with pytest.raises(TrainingFailed, match="part/key leads to .*/home/key, which no training may read"):
+        pack(job, hidden=[home])
+    # A project below a hidden folder may link to its own files.
+    (job.directory / "part" / "key").unlink()
+    assert "project/linked.txt" in names(pack(job, hidden=[job.directory.parent]))
+
+
+def test_output_that_leads_elsewhere_is_not_sent_back(make: Make) -> None:
+    """The worker may read what the command could not."""
+    job = make(
+        "import os, pathlib; out = pathlib.Path(os.environ['HOMEOSTAT_OUT'])\n"
+        "(out / 'secret.txt').symlink_to(os.environ['SECRET']); (out / 'own.txt').symlink_to('/proc/self/status')\n"
+        "pathlib.Path('model.onnx').write_text('m'); (out / 'model.onnx').symlink_to(pathlib.Path('model.onnx').resolve())"
+    )
+    secret = job.directory.parent / "holdout"
+    secret.write_text("holdout")
+    job = replace(job, environment={**job.environment, "SECRET": str(secret)})
+    assert names(run_packed(pack(job), Event())) == ["out/model.onnx", "result.json", "train.log"]
+
+
 def test_time_limit_and_stop_end_it(make: Make) -> None:
     job = make("import time; time.sleep(60)", time_limit=timedelta(seconds=0.5))
     with pytest.raises(TrainingFailed, match="exceeded its time limit"):
