@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,7 @@ class DaskLauncher:
 
     def _run(self, client: Any, job: TrainingJob, package: bytes, stop: Event) -> tuple[bytes, str]:
         self._check_resources(client, job)
+        connection = client.scheduler_comm
         data = client.scatter(package, hash=False)
         future = client.submit(
             run_on_worker,
@@ -93,13 +95,21 @@ class DaskLauncher:
             if stop.wait(_POLL_SECONDS):
                 future.cancel(force=True)
                 raise Interrupted(job.run_id)
-            if client.status not in ("running", "connecting"):
-                raise DependencyUnavailable(
-                    f"the connection to the Dask scheduler at {self._address} was lost"
-                )
+        if client.scheduler_comm is not connection:
+            # The client has cancelled its futures, also if it has connected again: that is no end of the training.
+            raise DependencyUnavailable(
+                f"the connection to the Dask scheduler at {self._address} was lost",
+                hint="see the log of the scheduler; the training begins again when it can be reached",
+            )
         if future.status != "finished":
             raise self._lost(future, job)
-        result = future.result()
+        try:
+            result = future.result()
+        except (OSError, TimeoutError, CancelledError) as error:
+            raise DependencyUnavailable(
+                f"the result of the training could not be fetched from the Dask cluster: {error}",
+                hint="see the logs of scheduler and worker; the training begins again",
+            ) from error
         if not isinstance(result, (bytes, bytearray)):
             raise OperatorError(f"the Dask worker returned {type(result).__name__} instead of bytes")
         name, _, archive = bytes(result).partition(b"\n")
@@ -129,11 +139,15 @@ class DaskLauncher:
 
 
 class _Released:
-    """Whether the scheduler has taken the running task from its worker: it was cancelled, or its client is gone."""
+    """Whether the scheduler has taken the running task from its worker, or is gone itself, upon which a worker closes.
+
+    It takes a task that was cancelled, and one whose client is gone.
+    """
 
     def __init__(self) -> None:
-        from distributed import get_worker
+        from distributed import Status, get_worker
 
+        self._going_on = (Status.running, Status.paused)
         self._worker = get_worker()
         self._key = self._worker.get_current_task()
 
@@ -142,6 +156,8 @@ class _Released:
         return str(self._worker.name)
 
     def is_set(self) -> bool:
+        if self._worker.status not in self._going_on:
+            return True
         task = self._worker.state.tasks.get(self._key)
         return task is None or task.state not in ("executing", "long-running")
 

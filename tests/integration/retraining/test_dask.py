@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -32,6 +33,7 @@ DASK = Training(launcher="dask")
 class Cluster:
     address: str
     worker: psutil.Process
+    scheduler: psutil.Process
 
     def commands(self) -> list[psutil.Process]:
         """Training commands that the worker runs."""
@@ -47,7 +49,12 @@ def _words(process: psutil.Process) -> list[str]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    place = tmp_path_factory.mktemp("dask")
+    with running(tmp_path_factory.mktemp("dask")) as started:
+        yield started
+
+
+@contextmanager
+def running(place: Path) -> Iterator[Cluster]:
     address = f"tcp://127.0.0.1:{free_port()}"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
@@ -66,7 +73,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         ready = place / "worker.log"
         eventually(lambda: "Registered to" in ready.read_text(), f"a worker; {ready}", within_s=60)
-        yield Cluster(address, psutil.Process(worker.pid))
+        yield Cluster(address, psutil.Process(worker.pid), psutil.Process(scheduler.pid))
     finally:
         for process in (worker, scheduler):
             process.terminate()
@@ -127,6 +134,30 @@ def test_training_waits_for_a_worker_with_its_resources(cluster: Cluster, instal
     trained(installation, launcher, "one", Training(launcher="dask", resources={"GPU": 1}))
     with pytest.raises(DependencyUnavailable, match="none of the 1 workers .* offers GPU 2"):
         trained(installation, launcher, "two", Training(launcher="dask", resources={"GPU": 2}))
+
+
+def test_training_is_retried_after_its_scheduler_died(installation: Installation, tmp_path: Path) -> None:
+    """The training has not failed, so its run must not end."""
+    (tmp_path / "dask").mkdir()
+    raised = list[BaseException]()
+    with running(tmp_path / "dask") as cluster:
+
+        def run() -> None:
+            try:
+                trained(installation, DaskLauncher(cluster.address), "hanging", DASK, "hang")
+            except BaseException as error:
+                raised.append(error)
+
+        thread = Thread(target=run)
+        thread.start()
+        try:
+            eventually(cluster.commands, "the training to run on the worker", within_s=60)
+            [command] = cluster.commands()[-1:]
+        finally:
+            cluster.scheduler.kill()
+            thread.join(timeout=60)
+        assert [type(error) for error in raised] == [DependencyUnavailable], raised
+        eventually(lambda: not command.is_running(), "the end of the training on the worker", within_s=30)
 
 
 def test_scheduler_that_is_away_is_retried(
