@@ -68,9 +68,9 @@ class KubernetesLauncher:
         self._delete_others(cluster, job)
         result.unlink(missing_ok=True)
         write_job(job, job_file)
-        name = cluster.create(manifest)
-        ended = ""
+        name, ended = str(manifest["metadata"]["name"]), ""
         try:
+            cluster.create(manifest)  # in the block: a job may be made though its answer was lost
             ended = self._wait(cluster, name, job, stop)
         finally:
             if not ended:
@@ -127,12 +127,9 @@ class _Cluster:
         self._batch, self._core = client.BatchV1Api(api), client.CoreV1Api(api)
         self._namespace = namespace
 
-    def create(self, manifest: dict[str, Any]) -> str:
-        """Create a job; returns its name."""
-        made = _called(
-            self._batch.create_namespaced_job, self._namespace, manifest, field_validation="Strict"
-        )
-        return str(made.metadata.name)
+    def create(self, manifest: dict[str, Any]) -> None:
+        """Create a job."""
+        _called(self._batch.create_namespaced_job, self._namespace, manifest, field_validation="Strict")
 
     def jobs_of(self, run_id: str) -> list[str]:
         """Names of the run's jobs."""
@@ -175,7 +172,13 @@ class _Cluster:
             time.sleep(_POLL_SECONDS)
 
     def log_of(self, name: str) -> str:
-        """The last lines that the job's pod has printed."""
+        """The last lines that the job's pod has printed. A container that never started has no log, which the cluster refuses."""
+        try:
+            return self._log_of(name)
+        except OperatorError as error:
+            return f"; its log cannot be read: {error.message}"
+
+    def _log_of(self, name: str) -> str:
         pods = _called(
             self._core.list_namespaced_pod,
             self._namespace,

@@ -79,6 +79,41 @@ def test_pod_that_cannot_start_shows_what_it_printed(
         trained(installation, launcher(installation), "image", KUBERNETES)
 
 
+def test_pod_that_never_started_fails_the_run(
+    cluster: FakeCluster, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with an image that cannot be pulled: its log is refused, and a retry would end no better."""
+    create = cluster.create
+
+    def unstarted(manifest: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        answer = create(manifest)
+        name = manifest["metadata"]["name"]
+        cluster.jobs[name]["status"] = {
+            "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]
+        }
+        cluster.outputs[name] = cluster.folder / "none"
+        cluster.refusals[f"GET /api/v1/namespaces/{NAMESPACE}/pods/{name}-x1/log"] = (
+            400,
+            "trying and failing to pull image",
+        )
+        return answer
+
+    cluster.runs = False
+    monkeypatch.setattr(cluster, "create", unstarted)
+    with pytest.raises(TrainingFailed, match="ended without a result: Failed(.|\n)*failing to pull image"):
+        trained(installation, launcher(installation), "pulling", KUBERNETES)
+
+
+def test_job_whose_creation_was_not_answered_is_deleted(
+    cluster: FakeCluster, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = cluster.create
+    monkeypatch.setattr(cluster, "create", lambda manifest: (create(manifest), (504, {"message": "slow"}))[1])
+    with pytest.raises(DependencyUnavailable, match="504"):
+        trained(installation, launcher(installation), "slow", KUBERNETES)
+    assert (cluster.jobs, cluster.processes) == ({}, {})
+
+
 def test_stopped_service_deletes_its_job(cluster: FakeCluster, installation: Installation) -> None:
     stop, raised = Event(), list[BaseException]()
 
