@@ -74,6 +74,9 @@ def test_failure_in_a_job_has_its_log(cluster: FakeCluster, installation: Instal
 def test_pod_that_cannot_start_shows_what_it_printed(
     cluster: FakeCluster, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # An image with another Homeostat, which comes before the one that may be installed here.
+    (installation.home / "shared").mkdir()
+    (installation.home / "shared" / "__init__.py").touch()
     monkeypatch.setattr("tests.fakes.kubernetes_api.ROOT", installation.home)
     with pytest.raises(TrainingFailed, match="ended without a result: Failed(.|\n)*No module named"):
         trained(installation, launcher(installation), "image", KUBERNETES)
