@@ -24,6 +24,7 @@ from services.retraining.launchers.hidden_folders import folders_with_rows
 from services.retraining.launchers.kubernetes_launcher import KubernetesLauncher, place_of
 from services.retraining.launchers.launcher import Launcher
 from services.retraining.launchers.local_launcher import LocalLauncher
+from services.retraining.launchers.training_ceiling import training_ceiling
 from services.retraining.launchers.training_places import TrainingPlaces
 from services.retraining.launchers.training_user import find_training_user
 from services.retraining.ledger.engine import open_engine
@@ -56,7 +57,6 @@ from shared.messaging.security.kafka_security import kafka_security
 from shared.messaging.security.settings import KafkaSettings
 from shared.models.signed_versions.installation_keys import Keys, ensure_keys
 from shared.models.signed_versions.key_files import record_secrets
-from shared.models.training.confinement import Confinement
 from shared.observability.logs import get_logger
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
@@ -216,11 +216,7 @@ def _launcher(settings: RetrainingSettings, home: Path, hidden: tuple[Path, ...]
             "training_as_root",
             hint="training commands have all rights: name a user for them in HOMEOSTAT_RETRAINING_TRAINING_USER",
         )
-    ceiling = Confinement(
-        memory_bytes=settings.training_memory_bytes,
-        cpu_seconds=settings.training_cpu_seconds,
-        network=settings.training_network != "none",
-    )
+    ceiling = training_ceiling(settings)
     launchers: dict[LauncherName, Launcher] = {
         "process": LocalLauncher(
             niceness=settings.niceness, ceiling=ceiling, user=user, hidden=hidden, places=_places(settings)

@@ -17,6 +17,8 @@ import orjson
 from services.retraining.isolated_models import IsolatedModels
 from services.retraining.launchers.hidden_folders import folders_with_rows
 from services.retraining.launchers.local_launcher import LocalLauncher
+from services.retraining.launchers.project_folder import check_project_folder, trusted_roots
+from services.retraining.launchers.training_ceiling import training_ceiling
 from services.retraining.launchers.training_user import find_training_user
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Ledger
@@ -79,8 +81,9 @@ def answer(
             _write({"progress": {"step": f"training {manifest.model} again"}})
             launcher = LocalLauncher(
                 niceness=settings.niceness,
+                ceiling=training_ceiling(settings),
                 user=find_training_user(settings.training_user),
-                hidden=folders_with_rows(shared),
+                hidden=(*folders_with_rows(shared), folder),  # the holdout was made again there
             )
             models = IsolatedModels(
                 seconds=settings.model_seconds,
@@ -93,7 +96,9 @@ def answer(
                 keys=keys,
                 launcher=launcher,
                 open_model=models.open,
-                directory=_directory(ledger, made),
+                directory=check_project_folder(
+                    _directory(ledger, made), trusted_roots(settings.project_roots)
+                ),
                 folder=folder / "training",
             )
             result["trained"] = trained.to_json()
