@@ -94,6 +94,7 @@ class ShadowPolicies:
             rows_since=self._histories.rows_observed(loop, since),
             runs=past.runs,
             verdicts=tuple(one for one in verdicts if not _is_about(cause, one)),
+            newest_is_faulty=self._deps.ledger.verdict_log.newest_is_faulty(found.model),
         )
 
     def costs_by_model(self) -> dict[str, list[PolicyCost]]:

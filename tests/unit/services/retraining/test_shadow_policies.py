@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from services.retraining.cause import Cause, Source
 from services.retraining.histories import Histories
 from services.retraining.ledger.engine import reading
 from services.retraining.ledger.tables import shadow_decision
+from services.retraining.ledger.verdict_log import VerdictLog
 from services.retraining.ledger.watches import Watch
 from services.retraining.shadow_policies import ShadowPolicies
 from services.retraining.watch.blocks import Block
@@ -66,6 +69,26 @@ def test_own_runs_are_the_history_of_a_shadow_policy(setup: Setup) -> None:
     assert [run.event_time for run in past.runs] == [START + timedelta(days=2), START + timedelta(days=3)]
     assert (past.decisions, past.since) == (3, START + timedelta(days=2))
     assert setup.ledger.shadow_decisions.past(MODEL, "daily", "another digest").decisions == 0
+
+
+@pytest.mark.parametrize("source", ["request", "alert"])
+def test_what_concerns_one_run_is_decided_by_no_shadow_policy(setup: Setup, source: Source) -> None:
+    """A person asks for one run, and an alert only announces a verdict, whatever the policy is."""
+    cause = Cause(f"{1:032x}", MODEL, source, "asked for", "anna")
+    setup.controller.handle_cause(cause)
+    assert decided(setup) == []
+    setup.controller.handle_cause(replace(cause, key=f"{2:032x}", source="schedule"))
+    assert [policy for policy, _, _ in decided(setup)] == ["daily", "never"]
+
+
+def test_faulty_data_holds_schedules_of_shadow_policies(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is found after the clock has looked, and before its cause is decided."""
+    monkeypatch.setattr(VerdictLog, "newest_is_faulty", lambda *_: True)
+    done = setup.controller.handle_cause(Cause(f"{1:032x}", MODEL, "schedule", "due", "clock"))
+    assert done.decision.reason_code == "bad_data"
+    assert decided(setup) == [("daily", "wait", "bad_data"), ("never", "wait", "bad_data")]
 
 
 def test_unknown_error_of_a_shadow_policy_stops_nothing(
