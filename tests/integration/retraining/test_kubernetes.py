@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
-from services.retraining.launchers.job_manifest import JobPlace
+from services.retraining.launchers.job_manifest import JobPlace, job_manifest
 from services.retraining.launchers.kubernetes_launcher import KubernetesLauncher
 from services.retraining.launchers.local_launcher import LocalLauncher
 from shared.contracts.retraining_spec import Training
 from shared.errors import DependencyUnavailable, OperatorError, TrainingFailed
 from shared.models.training.confinement import Confinement
-from shared.models.training.training_process import Interrupted
+from shared.models.training.training_process import Interrupted, TrainingJob
 from tests.fakes.kubernetes_api import NAMESPACE, FakeCluster, kubernetes_api, unknown_fields
 from tests.fakes.retraining_installation import Installation, make_installation
 from tests.fakes.training_run import trained, version_of
@@ -164,6 +165,15 @@ def test_project_outside_of_the_volume_is_refused(cluster: FakeCluster, installa
     with pytest.raises(TrainingFailed, match="is not on the volume data"):
         trained(installation, KubernetesLauncher(place), "outside", KUBERNETES)
     assert cluster.requests == []
+
+
+def test_root_of_the_volume_is_never_mounted(tmp_path: Path) -> None:
+    """Keys and holdouts may be below it."""
+    place = JobPlace(NAMESPACE, "image", "data", tmp_path, 1000, 1000)
+    environment = {"HOMEOSTAT_OUT": str(tmp_path / "runs" / "one" / "attempts" / "1" / "out")}
+    job = TrainingJob("one", ("true",), tmp_path, environment, tmp_path / "log", timedelta(seconds=1))
+    with pytest.raises(TrainingFailed, match="is not on the volume data"):
+        job_manifest(job, place, tmp_path / "runs" / "one" / "attempts" / "1" / "job.json", tmp_path)
 
 
 def test_errors_of_the_cluster_are_the_operators(

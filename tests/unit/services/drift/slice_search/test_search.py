@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pytest
 
 from services.drift.evaluation.columns import Rows, rows_from_table
 from services.drift.evaluation.reference_profile import Reference, build_reference
+from services.drift.slice_search import search
 from services.drift.slice_search.search import find_slice_of_loss, find_slice_of_rows
 from shared.contracts.verdict import FoundSlice
 from tests.unit.services.drift.world import loop
@@ -122,3 +124,22 @@ def test_few_rows_are_not_searched(reference: Reference) -> None:
     few = flipped(1, lambda one: one["origin"] == "EWR", count=100)
     assert find_slice_of_loss(few, reference) is None
     assert find_slice_of_rows(few, reference) is None
+
+
+def test_large_windows_are_searched_in_an_evenly_spread_part(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A candidate has a byte per row in memory."""
+    searched: list[int] = []
+    make = search.candidates
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        searched.extend(len(one) for one in arguments[1:3])
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(search, "MAX_ROWS", 2_000)
+    monkeypatch.setattr(search, "candidates", counted)
+    found = find_slice_of_loss(flipped(3, lambda one: one["origin"] == "EWR"), reference)
+    assert words(found) == ['origin == "EWR"']
+    find_slice_of_rows(rows(columns(3_000, 4)), reference)
+    assert searched == [2_000] * 4
