@@ -10,6 +10,7 @@ import pytest
 from services.drift.evaluation.columns import Rows, rows_from_table
 from services.drift.evaluation.reference_profile import Reference, build_reference
 from services.drift.slice_search import search
+from services.drift.slice_search.conditions import candidates
 from services.drift.slice_search.search import find_slice_of_loss, find_slice_of_rows
 from shared.contracts.verdict import FoundSlice
 from tests.unit.services.drift.world import loop
@@ -131,11 +132,10 @@ def test_large_windows_are_searched_in_an_evenly_spread_part(
 ) -> None:
     """A candidate has a byte per row in memory."""
     searched: list[int] = []
-    make = search.candidates
 
     def counted(*arguments: Any, **options: Any) -> Any:
         searched.extend(len(one) for one in arguments[1:3])
-        return make(*arguments, **options)
+        return candidates(*arguments, **options)
 
     monkeypatch.setattr(search, "MAX_ROWS", 2_000)
     monkeypatch.setattr(search, "candidates", counted)
