@@ -12,7 +12,18 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "locks"
 FOLDER = ROOT / "build" / "sbom"
-IMAGES = ("inference", "inference_cpu", "prediction_log", "drift", "retraining", "mlflow", "console", "cli")
+IMAGES = (
+    "inference",
+    "inference_cpu",
+    "prediction_log",
+    "drift",
+    "retraining",
+    "retraining_dask",
+    "retraining_kubernetes",
+    "mlflow",
+    "console",
+    "cli",
+)
 _LONGEST = 100  # some packages hold the text of their licence there
 _CLASSIFIER = "License :: OSI Approved :: "
 
