@@ -119,6 +119,24 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         someone.finish(someone.start(["homeostat", "down"]))
 
 
+def deploy_another(reader: Reader, model: str, **replaced: str) -> tuple[str, str]:
+    """Deploy a model with no rows of other faults, which its runs would learn; returns the option that names it.
+
+    `replaced`: rollout of its loop.yaml, if it is another than the template's.
+    """
+    reader.run("init", model, "--model", model)
+    folder = reader.folder / model
+    subprocess.run([sys.executable, "make_data.py"], cwd=folder, check=True, timeout=bound(60))
+    if replaced:
+        loop = folder / "loop.yaml"
+        text = loop.read_text()
+        assert "rollout: {watch: 7d}" in text
+        loop.write_text(text.replace("rollout: {watch: 7d}", f"rollout: {replaced['rollout']}"))
+    data = [f"--{part}={model}/{part}.parquet" for part in ("train", "holdout")]
+    reader.run("deploy", model, *data)
+    return ("--model", model)
+
+
 def rehearse_approval(reader: Reader) -> None:
     """The run about the drift trains and passes the gate. It is not released: the next sections use the first version."""
     [run] = reader.ask("retraining", "/runs")["runs"]
@@ -221,13 +239,15 @@ def test_rows_of_others_are_not_mixed_with_injected_ones_unasked(reader: Reader)
 
 
 def test_bad_challenger_is_taken_back_and_the_version_before_answers(reader: Reader) -> None:
-    """On a lake with all the rows above. The run is promoted, and rolled back in its watch."""
+    """The run is promoted, and rolled back in its watch. From here on the stack serves several models."""
     rehearse, releases = section("A bad challenger")
-    done = reader.finish(reader.start(shortened(rehearse)), within_s=400)
+    model = deploy_another(reader, "letters")
+    done = reader.finish(reader.start([*shortened(rehearse), *model]), within_s=400)
     assert (done["outcome"], done["taken_back"]) == ("rolled_back", True), done
     assert done["answers"] == done["former"] != done["challenger"]
     assert [(stage["slot"], stage["failed"]) for stage in done["stages"]] == [("live", 0)]
-    newest = reader.finish(reader.start(releases))["releases"][:2]
+    assert releases[2] == "parcels"
+    newest = reader.run("releases", "letters")["releases"][:2]
     reasons = {(one["reason"], one["actor"] == "loop") for one in newest}
     assert ("rollback", True) in reasons
     assert {one["reason"] for one in newest} == {"rollback", "promotion"}
@@ -235,17 +255,10 @@ def test_bad_challenger_is_taken_back_and_the_version_before_answers(reader: Rea
 
 def test_bad_canary_is_refused_by_its_traffic(reader: Reader) -> None:
     """Real servers and rows: it answers a share until it is refused, and then the version before answers all."""
-    loop = reader.folder / "rehearsal" / "loop.yaml"
-    text = loop.read_text()
-    assert "rollout: {watch: 7d}" in text
-    loop.write_text(
-        text.replace("rollout: {watch: 7d}", "rollout: {watch: 7d, canary: {share: 0.4, duration: 7d}}")
-    )
-    data = [f"--{part}=rehearsal/{part}.parquet" for part in ("train", "holdout")]
-    reader.run("deploy", "rehearsal", *data, "--force", "canaries")
-    options = ("--yes", "--rate", "1000", "--kind")
+    model = deploy_another(reader, "crates", rollout="{watch: 7d, canary: {share: 0.4, duration: 7d}}")
+    options = ("--yes", "--rate", "1000", "--kind", "frozen")
     bad = reader.finish(
-        reader.start(["homeostat", "inject", "bad-challenger", *options, "frozen"]), within_s=400
+        reader.start(["homeostat", "inject", "bad-challenger", *options, *model]), within_s=400
     )
     assert (bad["outcome"], bad["answers"]) == ("refused", bad["former"]), bad
     assert [stage["slot"] for stage in bad["stages"]] == ["canary"]
