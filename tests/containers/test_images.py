@@ -35,6 +35,10 @@ CODE = {
 # Imported where it is used and there alone: a broker of one's own, which no container starts, and the export of models.
 # torch is in the image for a GPU alone: elsewhere a version that needs it is refused with what to install.
 NOT_IN_IMAGES = {"torch", "jgo", "homeostat.model_export.export", "homeostat.model_export.report"}
+# Launchers for other machines have images of their own (locks/retraining_*.txt).
+NOT_IN_IMAGES |= {"distributed", "kubernetes", "kubernetes.client"}
+# The Python that a user names runs it, not that of the image.
+OTHER_PYTHON = "services.retraining.expectations.gx_script imports "
 # Imports every module of a package, then looks for whatever these files, and those of ours that they loaded, import anywhere.
 IMPORTS = """
 import ast, importlib, importlib.util, pathlib, pkgutil, sys
@@ -98,7 +102,7 @@ def test_it_holds_all_that_its_code_imports_anywhere(images: Project, name: str)
     done = images.sandbox(name).run(["python", "-c", IMPORTS, PARTS[name][0]], timeout_s=120)
     assert done.returncode == 0, done.stderr[-3000:]
     lacking = {line for line in done.stdout.split("\n") if line and line.split()[-1] not in NOT_IN_IMAGES}
-    assert lacking == set()
+    assert {line for line in lacking if not line.startswith(OTHER_PYTHON)} == set()
 
 
 MLFLOW_ON_SQLITE = """
