@@ -207,7 +207,7 @@ def test_estimated_performance_starts_one_run_and_realised_performance_no_other(
     calm = handle(estimate(released, "performance", "performance", state="ok", drifted=()))
     assert (calm.decision.action, calm.decision.reason_code) == ("wait", "healthy")
     revised = handle(estimate(released, "performance", "performance", revision=2))
-    assert (revised.decision.action, revised.decision.reason_code) == ("wait", "cooling_down")
+    assert (revised.decision.action, revised.decision.reason_code) == ("wait", "same_incident")
     again = handle(estimate(released, "inputs", "estimated_performance", revision=2))
     assert again.run_id == estimated.run_id
     assert [run.run_id for run in ledger.runs()] == [estimated.run_id]
