@@ -335,7 +335,8 @@ def test_old_data_of_drift_is_marked() -> None:
 
 
 def test_old_data_of_retraining_is_marked() -> None:
-    assert marks("retraining") == ["retraining: connection refused; data from 1 h ago"] * 2
+    """Once in each part of the card that retraining fills."""
+    assert marks("retraining") == ["retraining: connection refused; data from 1 h ago"] * 3
 
 
 def test_old_data_of_a_server_is_marked() -> None:
