@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import orjson
@@ -40,7 +41,7 @@ class TableLog:
 
     def __init__(self, handle: DeltaTable, statistics: Sequence[str], *, partitioned: bool) -> None:
         self._handle = handle
-        self._files = LogFiles(handle.table_uri.removeprefix("file://"))
+        self._files = LogFiles(_location(handle.table_uri))
         self._statistics = statistics
         self._partitioned = partitioned
         self._know()
@@ -102,9 +103,7 @@ class TableLog:
             )
         except CommitFailedError as error:
             raise Conflict(f"another commit came first: {error}") from error
-        known = self._marks
         self._know()
-        self._marks = known
 
     def _clean_up(self) -> None:
         """Write a checkpoint, and delete entries beyond the retention. What fails is left for the next one."""
@@ -175,8 +174,17 @@ class TableLog:
 
 
 def transactions(marks: Mapping[str, int]) -> CommitProperties:
-    """Properties of a commit by delta-rs that stores these application transactions."""
-    return CommitProperties(app_transactions=[Transaction(name, version) for name, version in marks.items()])
+    """Properties of a commit by delta-rs that stores these application transactions.
+
+    Without retries: delta-rs would put an append after another one with other transactions, which its writer has not read.
+    """
+    stored = [Transaction(name, version) for name, version in marks.items()]
+    return CommitProperties(app_transactions=stored, max_commit_retries=0)
+
+
+def _location(uri: str) -> str:
+    """The folder or the address of the store that delta-rs means."""
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
 
 
 def ranges(rows: pa.Table, columns: Sequence[str]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ class TableWriter:
             known.update(_features(fitted.schema))
             if are_imported(fitted):
                 rows = fitted.num_rows
-                log.refresh()  # its own appends, too: they are compared with
+                self._refresh(log)  # its own appends, too: they are compared with
                 fitted = without_stored(log.handle, fitted, self._time_column, kept)
                 prepared.repeats += rows - fitted.num_rows
             if decoded.kind == OUTCOMES and fitted.num_rows:
@@ -166,7 +166,7 @@ class TableWriter:
         placed, time, far_off = with_partition(rows, prepared.time, self._time_column, bound)
         if far_off.ahead:
             # Another sink may have moved the stream since this one has read its time.
-            prepared.log.refresh()
+            self._refresh(prepared.log)
             stored = read_stream_time(prepared.log.handle, self._time_column)
             if stored.newest != prepared.time.newest and (stored.newest or 0) > (prepared.time.newest or 0):
                 placed, time, far_off = with_partition(rows, stored, self._time_column, bound)
@@ -215,8 +215,7 @@ class TableWriter:
     def newest(self) -> DeltaTable:
         """The table's newest version; the handle is the writer's: do not move it."""
         log = self._known_log()
-        if log.refresh():
-            self._read_time(log)
+        self._refresh(log)
         return log.handle
 
     def _known_log(self) -> TableLog:
@@ -228,10 +227,15 @@ class TableWriter:
             self._log = TableLog(handle, self._statistics(), partitioned=self._partitioned)
             self._corrections = -1
             self._read_time(self._log)
-        elif self._is_stale and self._log.refresh():
-            self._read_time(self._log)
+        elif self._is_stale:
+            self._refresh(self._log)
         self._is_stale = False
         return self._log
+
+    def _refresh(self, log: TableLog) -> None:
+        """Read the newest version, and the stream's time where others have committed: a person may have corrected it."""
+        if log.refresh():
+            self._read_time(log)
 
     def _read_time(self, log: TableLog) -> None:
         corrections = corrections_of(log.handle)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from services.prediction_log.sink import table_log
 from services.prediction_log.sink.table_log import TableLog
 from services.prediction_log.sink.table_properties import Retention, table_properties
 from shared.contracts.lake_schema import PARTITION, TIMESTAMP
@@ -127,8 +128,10 @@ def test_zombie_of_a_cleaned_log_is_refused(location: str) -> None:
     for version in range(3):
         (Path(location) / "_delta_log" / f"{version:020}.json").unlink()
     with pytest.raises(Conflict):
-        append(zombie, rows())
+        append(zombie, rows(), a=1)
     assert read(location).num_rows == 6
+    assert zombie.refresh()
+    assert zombie.mark_of("a") == -1
 
 
 def test_new_columns_are_added_by_delta(location: str) -> None:
@@ -146,6 +149,32 @@ def test_new_column_after_another_commit_is_refused(location: str) -> None:
     append(TableLog(DeltaTable(location), STATISTICS, partitioned=True), rows())
     with pytest.raises(Conflict):
         append(log, rows(f_age=pa.array([1.0, 2.0])))
+    assert read(location).num_rows == 2
+
+
+def test_commit_by_delta_does_not_come_after_one_that_was_not_read(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another sink commits between the look at the log and the commit."""
+    log, write = create(location), table_log.write_deltalake
+
+    def late(*arguments: Any, **options: Any) -> None:
+        append(TableLog(DeltaTable(location), STATISTICS, partitioned=True), rows(1), b=5)
+        write(*arguments, **options)
+
+    assert log.mark_of("b") == -1
+    monkeypatch.setattr(table_log, "write_deltalake", late)
+    with pytest.raises(Conflict):
+        append(log, rows(f_age=pa.array([1.0, 2.0])), a=1)
+    monkeypatch.undo()
+    assert read(location).num_rows == 1
+    assert log.refresh()
+    assert (log.mark_of("a"), log.mark_of("b")) == (-1, 5)
+
+
+def test_folder_may_have_a_space_and_letters(tmp_path: Path) -> None:
+    location = str(tmp_path / "the läke of models")
+    append(create(location), rows())
     assert read(location).num_rows == 2
 
 

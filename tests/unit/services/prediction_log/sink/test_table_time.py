@@ -87,6 +87,16 @@ def test_a_person_sets_a_watermark_back_and_forth(log: Any) -> None:
         correct_watermark(log.lake.predictions("taxis"), "event_time", NOON)
 
 
+def test_correction_is_seen_by_the_look_at_a_row_far_ahead(log: Any) -> None:
+    day = timedelta(days=1)
+    answer(log, 0, NOON, NOON + 20 * day)
+    answer(log, 2, NOON + 40 * day)
+    assert correct_watermark(log.lake.predictions("flights"), "event_time", NOON) == Correction(2, 0)
+    answer(log, 3, NOON + 400 * day, NOON + 41 * day, NOON + HOUR)
+    assert log.lake.watermark("flights") == NOON + HOUR
+    assert far_off(log, "ahead") == 2
+
+
 def test_corrected_outcomes_table_gives_no_new_outcomes(log: Any) -> None:
     from shared.stores.added_outcomes import outcome_ids_since
 
