@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from services.prediction_log.sink import table_log
 from services.prediction_log.sink.table_log import TableLog
 from services.prediction_log.sink.table_properties import Retention, table_properties
 from shared.contracts.lake_schema import PARTITION, TIMESTAMP
@@ -156,14 +155,14 @@ def test_commit_by_delta_does_not_come_after_one_that_was_not_read(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another sink commits between the look at the log and the commit."""
-    log, write = create(location), table_log.write_deltalake
+    log, write = create(location), write_deltalake
 
     def late(*arguments: Any, **options: Any) -> None:
         append(TableLog(DeltaTable(location), STATISTICS, partitioned=True), rows(1), b=5)
         write(*arguments, **options)
 
     assert log.mark_of("b") == -1
-    monkeypatch.setattr(table_log, "write_deltalake", late)
+    monkeypatch.setattr("services.prediction_log.sink.table_log.write_deltalake", late)
     with pytest.raises(Conflict):
         append(log, rows(f_age=pa.array([1.0, 2.0])), a=1)
     monkeypatch.undo()

@@ -125,12 +125,12 @@ def test_limits_hold_where_it_runs(make: Make) -> None:
 def test_link_into_a_hidden_folder_is_not_sent(make: Make) -> None:
     """This process may read what a training may not."""
     job = make(COPIES)
-    home = job.directory.parent / "home"
-    home.mkdir()
-    (home / "key").write_text("secret")
-    (job.directory / "part" / "key").symlink_to(home / "key")
+    private = job.directory.parent / "private"
+    private.mkdir()
+    (private / "key").write_text("secret")
+    (job.directory / "part" / "key").symlink_to(private / "key")
     with pytest.raises(TrainingFailed, match="part/key leads to .*/private/key, which no training may read"):
-        pack(job, hidden=[home])
+        pack(job, hidden=[private])
     # A project below a hidden folder may link to its own files.
     (job.directory / "part" / "key").unlink()
     assert "project/linked.txt" in names(pack(job, hidden=[job.directory.parent]))
