@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.fakes.path_pair import Pair, Segments, mutated
-from tests.fakes.socket_server import request
+from tests.fakes.socket_server import SocketServer, request
 from tests.fakes.tensor_model import SIZE
 from tests.fakes.toy_model import ROW
 
@@ -328,3 +328,39 @@ def test_fast_path_answers_what_is_plain(pair: Pair, plain: bytes) -> None:
     for _ in range(3):
         pair.compare([plain], 1)
     assert pair.fast.ordinary_requests == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [request(INFER, PLAIN)] * 2,
+        [request(INFER, PLAIN) * 3],
+        [BINARY_REQUESTS["plain"]] * 2,
+        [request("/predict", PREDICT)] * 2,
+        [request("/predict", text({"model": "sums", "rows": [{"x": [1, 2, 3, 4]}] * 2}))] * 2,
+    ],
+)
+def test_request_that_a_full_spool_refuses_is_dropped_once(pair: Pair, asked: list[bytes]) -> None:
+    """What is refused is counted as dropped, and once: the ordinary path would call the model and drop the rows again."""
+    servers, count = (pair.fast, pair.ordinary), b"".join(asked).count(b"HTTP/1.1")
+    pair.compare(asked, count)
+    pair.fast.ordinary_requests.clear()
+    before = [_errors(server) for server in servers]
+    for server in servers:
+        server.recorder.refuses = server.spool.full = True
+        server.spool.dropped.clear()
+    try:
+        answers = pair.compare(asked, count)
+    finally:
+        for server in servers:
+            server.recorder.refuses = server.spool.full = False
+    assert all(b" 503 " in one and b"\r\nretry-after: 1\r\n" in one for one in answers)
+    assert pair.fast.ordinary_requests == []
+    assert pair.fast.spool.dropped == pair.ordinary.spool.dropped
+    assert sum(pair.fast.spool.dropped.values()) == 2 * count
+    assert [_errors(server) - old for server, old in zip(servers, before, strict=True)] == [count, count]
+    pair.compare(asked, count)
+
+
+def _errors(server: SocketServer) -> float:
+    return server.sample("homeostat_inference_errors_total", status="503") or 0.0

@@ -4,7 +4,7 @@
    (`RequestGroups`)
 2. without one read the body alone, and submit it: it is answered together with what else arrived in this iteration of the loop
 3. hand the reply to the connection once the rows are on the spool
-4. after any problem hand the request back: the ordinary path words every error
+4. after any problem hand the request back: the ordinary path words every error, but for that of a full spool
 
 While a model has a canary the ordinary path answers all of its requests.
 """
@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from services.inference.fast_path.admission import Admission
 from services.inference.fast_path.header_layout import HeaderLayout, HeaderLayouts, Headers
 from services.inference.fast_path.infer_plan import InferPlan
@@ -23,20 +25,15 @@ from services.inference.fast_path.infer_reader import InferReader, Write
 from services.inference.fast_path.liveness_probes import LivenessProbes
 from services.inference.fast_path.number_array import NumberArrays
 from services.inference.fast_path.predict_reader import PredictReader
-from services.inference.fast_path.request_groups import (
-    Answer,
-    Asked,
-    Plan,
-    Reply,
-    RequestGroups,
-    answer_safely,
-)
+from services.inference.fast_path.reply import Reply
+from services.inference.fast_path.request_groups import Answer, Asked, Plan, RequestGroups, answer_safely
 from services.inference.fast_path.tensor_rows import TensorRowsPlan
 from services.inference.http.predict import write_predictions
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.full_spool import SpoolFull
 from services.inference.prediction.predictor import Predictor
 from services.inference.tracing.request_trace import Tracing
 from shared.access.directness import is_direct
@@ -91,7 +88,7 @@ class HotRequests:
         self.connections: dict[Connection, None] = {}  # in order of time
         # uvicorn's, and with them the beginnings of replies, by their own header lines.
         self._default_headers: Sequence[tuple[bytes, bytes]] = ()
-        self._reply_heads: dict[bytes, bytes] = {}
+        self._reply_heads: dict[tuple[int, bytes], bytes] = {}
         self._slots = slots
         self._canaries = slots.sides.canaries
         self._predictor = predictor
@@ -120,17 +117,19 @@ class HotRequests:
             return None
         return self.layouts.learn(data, url, headers, grant)
 
-    def reply_head(self, headers: bytes, default: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """A reply up to the length of its body. The `default` headers, those that uvicorn adds, change once a second.
+    def reply_head(self, reply: Reply, default: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The reply up to the length of its body. The `default` headers, those that uvicorn adds, change once a second.
 
         Whether the connection ends is the connection's to say.
         """
         if self._default_headers is not default:
             self._default_headers, self._reply_heads = default, {}
-        head = self._reply_heads.get(headers)
+        status, headers = reply.status, reply.headers
+        head = self._reply_heads.get((status, headers))
         if head is None:
             lines = b"".join(b"%b: %b\r\n" % header for header in default if header != CLOSE)
-            head = self._reply_heads[headers] = b"HTTP/1.1 200 OK\r\n%b%bcontent-length: " % (lines, headers)
+            head = STATUS_LINE[status] + lines + headers + b"content-length: "
+            self._reply_heads[status, headers] = head
         return head
 
     def start_sweeping(self) -> None:
@@ -214,7 +213,7 @@ class HotRequests:
             self._slots.release(servable)
             return False
         rows = found.batch.rows
-        done = self._done(servable, rows, found.write, answer)
+        done = self._done(servable, rows, found.write, answer, f"/v2/models/{model}/infer")
         self._submit(
             Call(servable, rows, done, batch=found.batch, event_time=found.event_time, key=found.key)
         )
@@ -236,7 +235,7 @@ class HotRequests:
         call = Call(
             servable,
             found.rows,
-            self._done(servable, found.rows, write, answer),
+            self._done(servable, found.rows, write, answer, "/predict"),
             documents=found.documents,
             check=found.check,
             event_time=found.event_time,
@@ -275,7 +274,7 @@ class HotRequests:
         self._predictor.queue.submit(call)
 
     def _done(
-        self, servable: Servable, rows: int, write: Write, answer: Answer
+        self, servable: Servable, rows: int, write: Write, answer: Answer, path: str
     ) -> Callable[[Prediction | None, Exception | None], None]:
         received = time.perf_counter()
 
@@ -285,12 +284,13 @@ class HotRequests:
             try:
                 if prediction is not None:
                     reply = write(prediction)
+                    self._groups.answered(servable, (rows,), (received,))
+                elif isinstance(error, SpoolFull):
+                    reply = self._groups.refused(servable, error, received, path)
             except Exception as problem:  # of ours; the ordinary path gives it an error_id
                 _log.error("reply_failed", exc_info=problem)
             finally:
                 self._slots.release(servable)
-            if reply is not None:
-                self._groups.answered(servable, (rows,), (received,))
             answer(reply)
 
         return done

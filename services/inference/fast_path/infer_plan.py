@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from services.inference.fast_path.number_array import MAX_BYTES_AT_ONCE, Floats, NumberArrays, read_binary
-from services.inference.fast_path.request_groups import Asked, Reply
+from services.inference.fast_path.reply import Reply
+from services.inference.fast_path.request_groups import Asked
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.open_inference.codec import InferRequest, RequestedOutput
@@ -43,6 +44,7 @@ class InferPlan:
         self.servable = servable
         self.before, self.after = around
         self.head_bytes = head_bytes
+        self.path = f"/v2/models/{servable.model}/infer"
         self.is_text = head_bytes is None
         self._wire = wire
         self._requested = requested

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.inference.fast_path.infer_plan import InferPlan, plan_binary, plan_json, write_reply
-from services.inference.fast_path.request_groups import Reply
+from services.inference.fast_path.reply import Reply
 from services.inference.http.routing_key import parse_key
 from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.models.input_schema import Batch

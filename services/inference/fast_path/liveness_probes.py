@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from services.inference.fast_path.header_layout import Headers, is_inert
-from services.inference.fast_path.request_groups import Reply
+from services.inference.fast_path.reply import Reply
 from shared.http import health
 from shared.http.connections import CLOSE
 

@@ -25,7 +25,7 @@ from services.inference.fast_path.header_layout import HeaderLayout, RequestHead
 from services.inference.fast_path.header_size import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
 from services.inference.fast_path.liveness_probes import LIVE
-from services.inference.fast_path.request_groups import Reply
+from services.inference.fast_path.reply import Reply
 from shared.http.connections import CLOSE, stop_answering
 
 STATE = "homeostat_hot_requests"  # where the lifespan state has the HotRequests
@@ -306,7 +306,7 @@ class FastProtocol(HttpToolsProtocol):
             closes = closes or self._draining or CLOSE in default
             end = b"\r\nconnection: close\r\n\r\n" if closes else b"\r\n\r\n"
             body = reply.body
-            head = cast(HotRequests, self._hot).reply_head(reply.headers, default)
+            head = cast(HotRequests, self._hot).reply_head(reply, default)
             transport.write(b"%b%d%b%b" % (head, len(body), end, body))
             if closes:
                 transport.close()

@@ -10,14 +10,16 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from services.inference.fast_path.number_array import NumberArrays
+from services.inference.fast_path.reply import Reply, refusal
 from services.inference.metrics import InferenceMetrics
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
 from services.inference.prediction.call import Call, Prediction
+from services.inference.prediction.full_spool import SpoolFull
 from services.inference.prediction.model_queue import SLICE_SECONDS, max_rows_together
 from services.inference.prediction.predictor import Predictor
 from shared.observability.logs import get_logger
@@ -26,13 +28,6 @@ _log = get_logger(__name__)
 # Longer texts are read as they arrive, while they are in the cache. Shorter ones are read together, which saves calls, and binary
 # numbers just before the model reads them too.
 _SHORT_BYTES = 4096
-
-
-class Reply(NamedTuple):
-    """Body of a 200, and the header lines that describe it."""
-
-    body: bytes
-    headers: bytes = b"content-type: application/json\r\n"
 
 
 # Receives the reply; None: answer in the ordinary way.
@@ -63,6 +58,11 @@ class Plan(Protocol):
     @property
     def is_text(self) -> bool:
         """Whether the numbers are JSON."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where such requests are sent to."""
         ...
 
     def rows(self, raw: bytes, first: int, last: int) -> int:
@@ -148,7 +148,7 @@ class RequestGroups:
         def done(prediction: Prediction | None, error: Exception | None) -> None:
             self._metrics.in_flight -= len(group)
             self._slots.release(servable, len(group))
-            self._answer(plan, group, sizes, prediction)
+            self._answer(plan, group, sizes, prediction, error)
 
         call = Call(servable, sum(sizes), done, sizes=sizes, requested=group[0].received)
         if len(batches) == 1:
@@ -171,12 +171,19 @@ class RequestGroups:
             self._submit(plan, [request])
 
     def _answer(
-        self, plan: Plan, group: list[Asked], sizes: Sequence[int], prediction: Prediction | None
+        self,
+        plan: Plan,
+        group: list[Asked],
+        sizes: Sequence[int],
+        prediction: Prediction | None,
+        error: Exception | None,
     ) -> None:
-        if (
-            prediction is None
-        ):  # the model failed; also a group of one, which the ordinary path answers with the error
-            if len(group) == 1:
+        if isinstance(error, SpoolFull):
+            for request in group:
+                answer_safely(request.answer, self.refused(plan.servable, error, request.received, plan.path))
+            return
+        if prediction is None:  # the model failed
+            if len(group) == 1:  # the ordinary path answers with the error
                 answer_safely(group[0].answer, None)
             else:
                 self._try_alone(plan, group)
@@ -194,6 +201,11 @@ class RequestGroups:
     def answered(self, servable: Servable, sizes: Sequence[int], received: Sequence[float]) -> None:
         """Count requests of so many rows in the metrics, at the end of this iteration: when each was received."""
         self._answered.setdefault(servable, []).append((sizes, received))
+
+    def refused(self, servable: Servable, error: SpoolFull, received: float, path: str) -> Reply:
+        """The answer to a request whose rows could not be logged, which is counted here."""
+        self._metrics.failed(servable, "failed", error.status, time.perf_counter() - received)
+        return refusal(error, path)
 
     def _count(self) -> None:
         if self._answered:

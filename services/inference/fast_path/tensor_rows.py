@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import orjson
 
 from services.inference.fast_path.number_array import MAX_BYTES_AT_ONCE, Floats, NumberArrays
-from services.inference.fast_path.request_groups import Asked, Reply
+from services.inference.fast_path.reply import Reply
+from services.inference.fast_path.request_groups import Asked
 from services.inference.http.predict import write_predictions_of_requests
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
@@ -58,6 +59,7 @@ class TensorRowsPlan:
     feature: str
     size: int
     is_text: bool = True
+    path: str = "/predict"
 
     def fits(self, raw: bytes, start: int, end: int) -> bool:
         """Whether the body `raw[start:end]` begins and ends as known; of one row, also that there is no other."""

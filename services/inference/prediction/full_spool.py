@@ -13,9 +13,11 @@ def calls_without_record(callers: Sequence[Sequence[Call]], kept: Sequence[bool]
     return [call for calls, was_kept in zip(callers, kept, strict=True) if not was_kept for call in calls]
 
 
-def spool_full() -> OperatorError:
-    """The answer to such a call: 503."""
-    return OperatorError(
-        "the spool is full, so the prediction cannot be logged",
-        hint="retry when the shipper has caught up; HOMEOSTAT_INFERENCE_SPOOL_FULL=drop answers without logging",
-    )
+class SpoolFull(OperatorError):
+    """The answer to such a call: 503. Its rows are dropped and counted: nothing may call the model for it again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the spool is full, so the prediction cannot be logged",
+            hint="retry when the shipper has caught up; HOMEOSTAT_INFERENCE_SPOOL_FULL=drop answers without logging",
+        )

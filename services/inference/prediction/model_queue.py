@@ -25,7 +25,7 @@ from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Check, Prediction
 from services.inference.prediction.call_group import MAX_RECORD_BYTES, CallGroup, merged
-from services.inference.prediction.full_spool import calls_without_record, spool_full
+from services.inference.prediction.full_spool import SpoolFull, calls_without_record
 from services.inference.prediction.recorder import Answered, Recorder
 from shared.contracts.prediction_id import PredictionIds
 
@@ -209,7 +209,7 @@ class ModelQueue:
         for call, prediction in answers:
             try:
                 if call in refused:
-                    call.done(None, spool_full())
+                    call.done(None, SpoolFull())
                 else:
                     call.done(prediction, None)
             except Exception as error:  # of one connection; the others get their answers

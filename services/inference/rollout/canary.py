@@ -4,6 +4,7 @@
 prediction   3. the canary answers; if it fails, whatever the reason, the live version does, under the same id
 4. if it does not answer in time, the live version does, and for a while it answers all requests: the canary may hang
 A request that both refuse is the client's error. Nothing of a failed answer is logged, so each prediction is logged once.
+A full spool is no failure of the canary: the rows are dropped and counted, and would be counted twice.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 from services.inference.models.servable import Servable
 from services.inference.models.slot import Slots
+from services.inference.prediction.full_spool import SpoolFull
 from services.inference.rollout.metrics import Result, SlotMetrics
 from services.inference.rollout.share import is_in_share
 from shared.contracts.prediction_id import IdBlock, PredictionIds
@@ -66,6 +68,8 @@ class CanaryAnswers:
         self._slots.hold(canary)
         try:
             return await self._in_time(canary, self._timed(canary, "canary", first, attempt))
+        except SpoolFull:
+            raise
         except Exception as error:
             answer = await self._timed(live, "live", first, attempt)
             self._failed(canary, error)

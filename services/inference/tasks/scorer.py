@@ -17,6 +17,7 @@ from services.inference.models.servable import Servable
 from services.inference.models.slot import ModelUnloaded
 from services.inference.on_demand.model_pool import ModelPool
 from services.inference.prediction.call import Prediction
+from services.inference.prediction.full_spool import SpoolFull
 from services.inference.prediction.predictor import Predictor
 from services.inference.tasks.parquet_rows import ParquetRows, event_times, to_batch
 from services.inference.tasks.record import FileOptions
@@ -141,6 +142,8 @@ class FileScorer:
         while True:
             try:
                 return await self._predictor.predict(servable, batch, event_time=event_time, traceparent="")
+            except SpoolFull:  # each attempt would drop and count the same rows again
+                raise
             except OperatorError:  # the queue is long: requests go first
                 await asyncio.sleep(_BUSY_WAIT_SECONDS)
 

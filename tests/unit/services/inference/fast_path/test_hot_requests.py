@@ -7,7 +7,7 @@ import time
 
 import orjson
 
-from services.inference.fast_path.request_groups import Reply
+from services.inference.fast_path.reply import Reply
 from services.inference.routes import make_fast_path
 from tests.fakes.api_keys import ANYONE
 from tests.fakes.inference_server import InferenceServer

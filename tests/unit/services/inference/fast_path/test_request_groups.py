@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.inference.fast_path.request_groups import Reply
+from services.inference.fast_path.reply import Reply
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.model_queue import SLICE_SECONDS

@@ -137,6 +137,15 @@ def test_request_whose_canary_fails_is_answered_live(
     assert server.slots.sides.canaries["toy"].in_flight == 0
 
 
+def test_request_that_a_full_spool_refuses_is_dropped_once(server: InferenceServer, toys: ToyStore) -> None:
+    start(server, toys, 1.0)
+    server.recorder.refuses = server.spool.full = True
+    response = server.predict(ROW, ROW)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert server.spool.dropped == {("predictions", "toy"): 2}
+    assert "failed" not in results(server, "canary")
+
+
 def test_live_version_answers_for_a_canary_that_hangs(toys: ToyStore) -> None:
     """In time, and it is not asked again for a while; what it answers later is not logged."""
     toys.put_and_release(LIVE)

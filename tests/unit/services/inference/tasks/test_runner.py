@@ -82,6 +82,23 @@ def test_stopped_task_is_failed_with_its_rows(toys: ToyStore, tmp_path: Path) ->
     asyncio.run(run())
 
 
+def test_full_spool_fails_a_task_and_drops_its_rows_once(toys: ToyStore, tmp_path: Path) -> None:
+    """Tried again and again, each attempt would be counted as rows that were lost."""
+
+    async def run() -> None:
+        tasks = Tasks(toys, tmp_path)
+        tasks.server.recorder.refuses = tasks.server.spool.full = True
+        task = tasks.create(10)
+        tasks.runner.start(task)
+        await asyncio.wait_for(tasks.runner.wait(task.record.task_id), bound(20))
+        record = tasks.saved(task)
+        assert (record.status, record.rows_done) == ("failed", 0)
+        assert "the spool is full" in record.error["error"]
+        assert tasks.server.spool.dropped == {("predictions", "toy"): 10}
+
+    asyncio.run(run())
+
+
 def test_stop_does_not_change_how_a_task_ended(
     toys: ToyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
