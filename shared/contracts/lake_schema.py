@@ -226,6 +226,11 @@ def feature_column(name: str) -> str:
     return FEATURE_PREFIX + name
 
 
+def imported_transaction(writer: str) -> str:
+    """The application transaction that holds when an import came, in microseconds since 1970."""
+    return f"imported/{writer}"
+
+
 def stream_transaction(source: str, epoch: int) -> str:
     """The application transaction of a table that holds the highest sequence stored of a writer's stream."""
     return f"sequence/{source}/{epoch}"

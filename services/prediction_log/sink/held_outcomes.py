@@ -9,13 +9,14 @@ settled one after the other:
 3. Delete them from the table, in the commit that stores how far the table is settled. After a crash before this step the same
    rows make the same dead letters, and each dead letter is stored once.
 
-An outcome that reaches the table later than `hold` takes back how far it is settled: see TableWriter.prepare.
+An outcome that reaches the table later than `hold` takes back how far it is settled: see TableWriter.prepare. So how far it is
+settled is stored only where no other sink has stored such an outcome since the look.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -26,9 +27,9 @@ from deltalake.exceptions import DeltaError
 from services.prediction_log.dead_letters import MAXIMUM_BYTES, DeadLetter
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.lake_schema import OUTCOME_OPTIONAL_COLUMNS, OUTCOMES, SETTLED
-from shared.errors import HomeostatError
+from shared.errors import Conflict, HomeostatError
 from shared.messaging.arrow import to_bytes
-from shared.observability.logs import get_logger
+from shared.observability.logs import get_logger, log_unknown_error
 from shared.stores.lake import Lake
 from shared.stores.queries.unmatched_outcomes import unmatched_outcomes
 
@@ -41,6 +42,7 @@ _SHORTEST = timedelta(seconds=1)
 _RETRY_SECONDS = 60.0
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class HeldOutcomes:
@@ -62,11 +64,12 @@ class HeldOutcomes:
         self._now = now
         self._until = _START
         self._retry = -_RETRY_SECONDS
-        # Per model the version of its table, and how far that version is settled.
-        self._settled: dict[str, tuple[int, datetime]] = {}
 
     def settle(self) -> int:
-        """Settle what is due; the rows that became dead letters. A failure is logged, and tried again in a minute."""
+        """Settle what is due; the rows that became dead letters. A failure is logged, and tried again in a minute.
+
+        No failure is raised, not even an unknown one: rows go on being stored.
+        """
         until = self._floor(self._now() - self._hold)
         if until <= self._until or time.monotonic() < self._retry + _RETRY_SECONDS:
             return 0
@@ -76,8 +79,10 @@ class HeldOutcomes:
                 rows, reached = self._settle_table(model, until)
                 moved += rows
                 is_complete &= reached >= until
-        except (HomeostatError, DeltaError, OSError) as error:
-            _log.warning("outcomes_not_settled", error=str(error))
+        except Exception as error:
+            is_known = isinstance(error, HomeostatError | DeltaError | OSError)
+            problem = str(error) if is_known else f"unknown error {log_unknown_error(_log, error)}"
+            _log.warning("outcomes_not_settled", error=problem)
             self._retry = time.monotonic()
             return moved
         if is_complete:
@@ -88,44 +93,70 @@ class HeldOutcomes:
         """Rows that became dead letters, and how far the table is settled now."""
         table = self._table(model)
         handle = table.newest()
-        version, start = self._settled.get(model, (-1, _START))
-        if version != handle.version():
-            start = _settled_until(handle) or until
-        spans, moved, examined, left = list(_spans(handle)), 0, 0, _WINDOWS_AT_ONCE
-        stored = start
-        while start < until and left:
+        start = _settled_until(handle) or until
+        spans, moved = list(_spans(handle).values()), 0
+        # The table's files before the first window that was looked at since the last mark.
+        unmarked: Collection[str] | None = None
+        for _ in range(_WINDOWS_AT_ONCE):
+            start = min(_first_at(spans, start), until)
+            if start >= until:
+                break
+            files = unmarked or _spans(table.newest()).keys()
             end = min(self._floor(start) + self._width, until)
-            if any(first < end and last >= start for first, last in spans):
-                left -= 1
-                rows, seen = self._settle_window(table, model, start, end)
-                moved, examined = moved + rows, examined + seen
-                stored = end if rows else stored
-            start = end
-        if examined and stored < start:
-            table.mark({SETTLED: _micros(start)})
-        self._settled[model] = (table.newest().version(), start)
+            rows = self._settle_window(table, model, start, end, files)
+            unmarked = None if rows else files
+            moved, start = moved + rows, end
+        if unmarked is not None:
+            table.mark({SETTLED: _micros(start)}, check=_same_before(start, unmarked))
         return moved, start
 
     def _settle_window(
-        self, table: TableWriter, model: str, start: datetime, end: datetime
-    ) -> tuple[int, int]:
-        """Rows that became dead letters, and rows that were looked up."""
-        found = unmatched_outcomes(self._lake, model, start, end)
-        rows = found.unmatched
+        self, table: TableWriter, model: str, start: datetime, end: datetime, files: Collection[str]
+    ) -> int:
+        """The rows that became dead letters; if any, the table is settled until `end`."""
+        rows = unmatched_outcomes(self._lake, model, start, end).unmatched
         if rows.num_rows > _ROWS_AT_ONCE and end - start > _SHORTEST:
             middle = start + (end - start) / 2
-            parts = [self._settle_window(table, model, *part) for part in ((start, middle), (middle, end))]
-            return sum(part[0] for part in parts), sum(part[1] for part in parts)
+            first = self._settle_window(table, model, start, middle, files)
+            after = _spans(table.newest()).keys() if first else files
+            return first + self._settle_window(table, model, middle, end, after)
         if rows.num_rows:
             self._refuse(list(dead_letters_of(model, rows, self._hold)))
-            ids = ", ".join(f"'{identity}'" for identity in pc.unique(rows["prediction_id"]).to_pylist())
             within = f"received_at >= '{start.isoformat()}' AND received_at < '{end.isoformat()}'"
-            table.remove(f"{within} AND prediction_id IN ({ids})", {SETTLED: _micros(end)})
+            predicate = f"{within} AND ({rows_predicate(rows)})"
+            try:
+                table.remove(predicate, {SETTLED: _micros(end)}, check=_same_before(end, files))
+            except Conflict:
+                # They are dead letters. The rest of the window is looked at again.
+                table.remove(predicate, {})
+                raise
             _log.warning("outcomes_without_prediction", model=model, rows=rows.num_rows)
-        return rows.num_rows, found.rows
+        return int(rows.num_rows)
 
     def _floor(self, moment: datetime) -> datetime:
         return _START + (moment - _START) // self._width * self._width
+
+
+def _same_before(end: datetime, files: Collection[str]) -> Callable[[DeltaTable], bool]:
+    """Whether a newer version than that of these files has the same outcomes that were received before `end`."""
+    return lambda newest: all(
+        first >= end for path, (first, _) in _spans(newest).items() if path not in files
+    )
+
+
+def rows_predicate(rows: pa.Table) -> str:
+    """A SQL predicate that exactly these rows meet: another outcome of the same prediction may come meanwhile."""
+    streams = rows.group_by(["writer", "epoch"], use_threads=False).aggregate([("sequence", "list")])
+    return " OR ".join(
+        f"(writer = '{quoted(stream['writer'])}' AND epoch = {stream['epoch']} AND sequence IN "
+        f"({', '.join(map(str, stream['sequence_list']))}))"
+        for stream in streams.to_pylist()
+    )
+
+
+def quoted(text: str) -> str:
+    """Text as it stands between quotes in SQL."""
+    return text.replace("'", "''")
 
 
 def dead_letters_of(model: str, rows: pa.Table, hold: timedelta) -> Iterator[DeadLetter]:
@@ -166,19 +197,25 @@ def _settled_until(handle: DeltaTable) -> datetime | None:
     micros = handle.transaction_version(SETTLED)
     if micros is not None:
         return _START + micros * _MICROSECOND
-    return min((first for first, _ in _spans(handle)), default=None)
+    return min((first for first, _ in _spans(handle).values()), default=None)
 
 
-def _spans(handle: DeltaTable) -> Iterator[tuple[datetime, datetime]]:
+def _spans(handle: DeltaTable) -> dict[str, tuple[datetime, datetime]]:
     """When the outcomes of each file were received, by its statistics; they may be cut to milliseconds."""
     statistics = pa.table(handle.get_add_actions(flatten=True))
     if "min.received_at" not in statistics.column_names:
-        return
-    for first, last in zip(
-        statistics["min.received_at"].to_pylist(), statistics["max.received_at"].to_pylist(), strict=True
-    ):
-        if first is not None and last is not None:
-            yield _utc(first), _utc(last) + timedelta(milliseconds=1)
+        return {}
+    columns = (statistics[name].to_pylist() for name in ("path", "min.received_at", "max.received_at"))
+    return {
+        path: (_utc(first), min(_utc(last), _LAST) + timedelta(milliseconds=1))
+        for path, first, last in zip(*columns, strict=True)
+        if first is not None and last is not None
+    }
+
+
+def _first_at(spans: Sequence[tuple[datetime, datetime]], start: datetime) -> datetime:
+    """The first time from `start` on at which an outcome may have been received; the last of all times where there is none."""
+    return min((max(first, start) for first, last in spans if last >= start), default=_LAST)
 
 
 def _utc(moment: datetime) -> datetime:

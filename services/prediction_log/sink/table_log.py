@@ -9,7 +9,8 @@ commits of an hour in it. So what was read of a version is kept, and such a comm
 3. Look whether entry N is still there. Clean-up deletes the oldest entries first: if N is gone, an entry N + 1 may have been
    deleted before step 2, and the rows are in no version.
 
-All other commits go through delta-rs: those that add columns, and each that is followed by a checkpoint and clean-up of the log.
+All other commits go through delta-rs: those that add columns or have rows without partition, and each that is followed by a
+checkpoint and clean-up of the log.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -31,6 +31,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from services.prediction_log.sink.compaction import ROW_GROUPS
 from services.prediction_log.sink.table_properties import CHECKPOINT_COMMITS, ROW_GROUP_ROWS
+from shared.contracts.event_time import EPOCH, INSTANT, MAX_TIME, MIN_TIME
 from shared.contracts.lake_schema import PARTITION
 from shared.errors import Conflict
 from shared.stores.tables.log_files import LogFiles
@@ -72,7 +73,7 @@ class TableLog:
         if self.version != after:
             raise Conflict(f"another commit came first: version {self.version} is known")
         is_checked = (self.version + 1) % CHECKPOINT_COMMITS == 0
-        if rows.num_rows == 0 or is_checked or not self._has_columns(rows.schema):
+        if rows.num_rows == 0 or is_checked or not self._is_plain(rows):
             self._append_by_delta(rows, marks)
             if is_checked:
                 self._clean_up()
@@ -85,9 +86,11 @@ class TableLog:
         self.schema = pa.schema(self._handle.schema().to_arrow())
         self._marks: dict[str, int] = {}
 
-    def _has_columns(self, schema: pa.Schema) -> bool:
+    def _is_plain(self, rows: pa.Table) -> bool:
+        """Whether the table has all columns of the rows, and each row has a partition."""
         known = {field.name: field.type for field in self.schema}
-        return all(known.get(field.name) == field.type for field in schema)
+        has_columns = all(known.get(field.name) == field.type for field in rows.schema)
+        return has_columns and not (self._partitioned and rows[PARTITION].null_count)
 
     def _append_by_delta(self, rows: pa.Table, marks: Mapping[str, int]) -> None:
         if self.refresh():
@@ -195,14 +198,20 @@ def ranges(rows: pa.Table, columns: Sequence[str]) -> dict[str, Any]:
             continue
         values = rows[name]
         found["nullCount"][name] = values.null_count
-        ends = pc.min_max(values).as_py()
-        if ends["min"] is not None:
-            found["minValues"][name], found["maxValues"][name] = _plain(ends["min"]), _plain(ends["max"])
+        is_time = pa.types.is_timestamp(values.type)
+        # Not as Python's times: one beyond the year 9999 would fail here for ever, and as null it only makes no range.
+        ends = pc.min_max(
+            values.cast(pa.timestamp("us", "UTC")).cast(pa.int64()) if is_time else values
+        ).as_py()
+        first, last = (_time(ends[end]) if is_time else ends[end] for end in ("min", "max"))
+        if first is not None and last is not None:
+            found["minValues"][name], found["maxValues"][name] = first, last
     return found
 
 
-def _plain(value: Any) -> Any:
-    """A value in the JSON of statistics: times are cut to milliseconds."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-    return value
+def _time(micros: int | None) -> str | None:
+    """A time in the JSON of statistics, cut to milliseconds; None where it has no form there."""
+    if micros is None or not MIN_TIME <= micros <= MAX_TIME:
+        return None
+    moment = EPOCH + micros * INSTANT
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ from deltalake.exceptions import CommitFailedError
 from services.prediction_log.dead_letters import DeadLetter
 from services.prediction_log.sink.compaction import ROW_GROUPS, compact
 from services.prediction_log.sink.decoding import DecodedBatch, SchemaMismatch
+from services.prediction_log.sink.feature_types import features_of, fit
 from services.prediction_log.sink.imported_rows import are_imported, without_stored
 from services.prediction_log.sink.table_log import TableLog, transactions
 from services.prediction_log.sink.table_properties import Retention, table_properties, with_properties
@@ -33,18 +34,17 @@ from services.prediction_log.sink.table_time import (
     with_partition,
 )
 from shared.contracts.lake_schema import (
-    FEATURE_PREFIX,
     ID_HOUR,
     OUTCOMES,
     PARTITION,
     SETTLED,
-    feature_of,
-    storing_column,
 )
 from shared.errors import Conflict
 from shared.stores.stream_time import StreamTime
 from shared.stores.tables.id_hours import with_id_hours
 from shared.stores.watermark_correction import corrections_of
+
+Check = Callable[[DeltaTable], bool]
 
 # Readers select files by statistics of the time column and of these; without statistics they would open every file.
 _STATISTICS_COLUMNS = ("generation", "answered_at", "received_at")
@@ -104,7 +104,7 @@ class TableWriter:
         """Steps 1 and 2. Writes nothing."""
         log = self._known_log()
         prepared = Prepared(log, log.version, time=self._time)
-        known = dict(_features(log.schema))
+        known = dict(features_of(log.schema))
         kept: list[pa.Table] = []
         for decoded in batches:
             if decoded.offset <= _high_watermark(prepared, decoded.offset_id):
@@ -119,12 +119,12 @@ class TableWriter:
                 continue
             prepared.missing += int(sequences[-1]) - watermark - (len(sequences) - fresh)
             prepared.high_watermarks[decoded.stream_id] = int(sequences[-1])
-            fitted = decoded.flaw or _fit(decoded.batch.slice(fresh), known)
+            fitted = decoded.flaw or fit(decoded.batch.slice(fresh), known)
             if isinstance(fitted, str):
                 # It becomes a dead letter: the same rows under another offset must not become a second one.
                 prepared.mismatches.append(SchemaMismatch(decoded, fitted, len(sequences) - fresh))
                 continue
-            known.update(_features(fitted.schema))
+            known.update(features_of(fitted.schema))
             if are_imported(fitted):
                 rows = fitted.num_rows
                 self._refresh(log)  # its own appends, too: they are compared with
@@ -178,20 +178,28 @@ class TableWriter:
         with suppress(Conflict):  # another sink committed, so the table accepts commits
             self.mark({})
 
-    def mark(self, marks: Mapping[str, int]) -> None:
-        """Store application transactions in a commit without rows. Raises Conflict."""
-        with self._changing() as handle:
+    def mark(self, marks: Mapping[str, int], *, check: Check | None = None) -> None:
+        """Store application transactions in a commit without rows. Raises Conflict.
+
+        `check`: says of the version before the commit whether it may follow; else Conflict.
+        """
+        with self._changing(check) as handle:
             empty = pa.schema(handle.schema().to_arrow()).empty_table()
             write_deltalake(handle, empty, mode="append", commit_properties=transactions(marks))
 
-    def remove(self, predicate: str, marks: Mapping[str, int]) -> None:
-        """Delete rows that meet a SQL predicate, and store application transactions in the same commit. Raises Conflict."""
-        with self._changing() as handle:
+    def remove(self, predicate: str, marks: Mapping[str, int], *, check: Check | None = None) -> None:
+        """Delete rows that meet a SQL predicate, and store application transactions in the same commit. Raises Conflict.
+
+        `check`: as of `mark`.
+        """
+        with self._changing(check) as handle:
             handle.delete(predicate, writer_properties=ROW_GROUPS, commit_properties=transactions(marks))
 
     @contextmanager
-    def _changing(self) -> Iterator[DeltaTable]:
+    def _changing(self, check: Check | None = None) -> Iterator[DeltaTable]:
         handle = self.newest()
+        if check is not None and not check(handle):
+            raise Conflict(f"another sink wrote to {self._location} meanwhile")
         try:
             yield handle
         except CommitFailedError as error:
@@ -270,30 +278,10 @@ def _unsettle(prepared: Prepared, outcomes: pa.Table) -> None:
     if settled >= 0:
         first = pc.min(outcomes["received_at"].cast(pa.int64())).as_py()
         if first < settled:
-            prepared.high_watermarks[SETTLED] = first
+            prepared.high_watermarks[SETTLED] = max(first, 0)
 
 
 def _high_watermark(prepared: Prepared, identity: str) -> int:
     """Highest sequence or offset stored of that stream or partition; -1 for a new one."""
     found = prepared.high_watermarks.get(identity)
     return prepared.log.mark_of(identity) if found is None else found
-
-
-def _features(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
-    return [(field.name, field.type) for field in schema if field.name.startswith(FEATURE_PREFIX)]
-
-
-def _fit(batch: pa.RecordBatch, known: dict[str, pa.DataType]) -> pa.Table | str:
-    """The rows with each feature in the column that stores its type, or why a column does not take them."""
-    rows = pa.Table.from_batches([batch])
-    for name, kind in _features(rows.schema):
-        column = storing_column(known, feature_of(name), kind)
-        wanted = known.get(column, kind)
-        if (column, wanted) == (name, kind):
-            continue
-        try:
-            place = rows.schema.get_field_index(name)
-            rows = rows.set_column(place, pa.field(column, wanted), rows[name].cast(wanted))
-        except pa.ArrowException as error:
-            return f"feature column {name} has type {kind}, the lake's has {wanted}: {error}"
-    return rows

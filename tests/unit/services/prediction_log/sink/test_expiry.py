@@ -6,11 +6,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 from services.prediction_log.sink.expiry import has_rows_before
 from services.prediction_log.sink.table_writer import TableWriter
+from shared.contracts.lake_schema import SOURCE
+from shared.contracts.topics import OUTCOMES, PREDICTIONS
+from shared.messaging.arrow import CONTENT_TYPE, outcomes_batch, predictions_batch, to_bytes
+from shared.messaging.events import Event
+from shared.spool.record import OutcomeRecord, PredictionRecord
 from tests.fakes.rows import NOON, append_outcomes, append_rows
 
 DAY = timedelta(days=1)
@@ -51,12 +57,62 @@ def test_rows_are_deleted_when_they_have_been_there_long_enough(filled: Any, ahe
     assert left(filled) == (2, 0), "the table takes rows as before"
 
 
+def put_import(log: Any, writer: str) -> None:
+    """Two rows of history with outcomes, as `homeostat import` sends them."""
+    source = pa.array(["import"] * 2, pa.string())
+    rows = PredictionRecord(
+        model="flights", sequence=0, version="import", generation=0, event_time=NOON, answered_at=NOON,
+        prediction_ids=[f"{writer}{row}" for row in range(2)], scores=[0.5] * 2, columns={"distance": [1.0, 2.0]},
+    )  # fmt: skip
+    truths = OutcomeRecord("flights", 0, datetime.now(UTC), rows.prediction_ids, [1.0, 1.0], [NOON, NOON])
+    for topic, batch in (
+        (PREDICTIONS, predictions_batch([rows], writer=writer, epoch=1)),
+        (OUTCOMES, outcomes_batch([truths], writer=writer, epoch=1)),
+    ):
+        event = Event.now(topic.event_type, source=writer, model="flights", content_type=CONTENT_TYPE)
+        log.put(topic.name, b"import", to_bytes(batch.append_column(SOURCE, source)), event.headers())
+
+
+def test_imported_rows_are_as_old_as_their_import(filled: Any, ahead: list[timedelta]) -> None:
+    """Their event times, and so the times of their answers, are years old."""
+    put_import(filled, "first")
+    filled.drain()
+    ahead.append(DAY)
+    filled.drain()
+    assert left(filled) == (6, 6)
+    ahead.append(20 * DAY)
+    put_import(filled, "second")
+    filled.drain()
+    ahead.append(21 * DAY)
+    filled.drain()
+    ahead.append(33 * DAY)
+    filled.drain()
+    assert (filled.ids(), left(filled)) == (["second0", "second1"], (2, 2))
+    ahead.append(53 * DAY)
+    filled.drain()
+    assert left(filled) == (0, 0)
+
+
+def test_unknown_error_stops_no_rows(
+    filled: Any, ahead: list[timedelta], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead.append(32 * DAY)
+
+    def fail(*_: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr("services.prediction_log.sink.expiry.has_rows_before", fail)
+    append_rows(filled.spool, 4, 2)
+    filled.drain()
+    assert left(filled) == (6, 4)
+
+
 def test_failure_is_tried_again_and_stops_no_rows(
     filled: Any, ahead: list[timedelta], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead.append(32 * DAY)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as full:

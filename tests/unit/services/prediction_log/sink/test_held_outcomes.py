@@ -12,6 +12,7 @@ from services.prediction_log.sink.held_outcomes import dead_letters_of
 from services.prediction_log.sink.table_writer import TableWriter
 from shared.contracts.lake_schema import OUTCOME_COLUMNS
 from shared.messaging.arrow import from_bytes
+from shared.stores.queries.unmatched_outcomes import unmatched_outcomes
 from tests.fakes.rows import NOON, append_outcomes, append_rows
 
 HOLD = timedelta(hours=24)
@@ -93,7 +94,7 @@ def test_crash_before_rows_are_deleted_makes_one_dead_letter(
     log.drain()
     clock.ahead = HOLD + timedelta(hours=2)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as full:
@@ -120,6 +121,69 @@ def test_outcome_that_reaches_the_lake_late_is_settled_too(log: Any, clock: Cloc
     log.drain()
     assert outcomes(log) == ["0"]
     assert unknown(log) == [(1, ["5"]), (1, ["6"])] or unknown(log) == [(1, ["6"]), (1, ["5"])]
+
+
+def test_clock_of_another_age_stops_nothing(log: Any, clock: Clock) -> None:
+    for moment in (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)):
+        log.spool.append_outcomes(
+            model="flights", received_at=moment, prediction_ids=["x"], values=[1.0], observed_at=[NOON]
+        )
+    append_outcomes(log.spool, 5, 1)
+    log.drain()
+    clock.ahead = HOLD + timedelta(hours=2)
+    append_rows(log.spool, 0, 1)
+    log.drain()
+    assert (log.ids(), sorted(unknown(log))) == (["0"], [(1, ["5"]), (1, ["x"])])
+    assert outcomes(log) == ["x"], "what is received in the last year waits for it"
+
+
+def test_unknown_error_stops_no_rows(log: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_outcomes(log.spool, 5, 1)
+    log.drain()
+    clock.ahead = HOLD + timedelta(hours=2)
+
+    def fail(*_: object) -> None:
+        raise OverflowError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("services.prediction_log.sink.held_outcomes.unmatched_outcomes", fail)
+        append_rows(log.spool, 0, 1)
+        log.drain()
+    assert (log.ids(), outcomes(log)) == (["0"], ["5"])
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["before what is settled", "in the same window"])
+def test_outcome_that_another_sink_stores_meanwhile_is_not_lost(
+    log: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    """It comes between the look at the predictions and the deletion, and is about the same prediction."""
+    append_outcomes(log.spool, 5, 1)
+    log.drain()
+    other, _ = log.new_sink(group="other")
+    clock.ahead = HOLD + timedelta(hours=2)
+    received, came = datetime.now(UTC) - timedelta(hours=3 if is_late else 0), list[bool]()
+
+    def late(*arguments: Any) -> Any:
+        found = unmatched_outcomes(*arguments)
+        if came:
+            return found
+        came.append(True)
+        log.spool.append_outcomes(
+            model="flights", received_at=received, prediction_ids=["5"], values=[0.0], observed_at=[NOON]
+        )
+        log.shipper.step()
+        for _ in range(3):
+            other.step()
+        return found
+
+    monkeypatch.setattr("services.prediction_log.sink.held_outcomes.unmatched_outcomes", late)
+    monkeypatch.setattr("services.prediction_log.sink.held_outcomes._RETRY_SECONDS", 0.0)
+    for _ in range(3):
+        log.drain()
+        clock.ahead += timedelta(hours=1)
+    letters = [one for one in log.dead_letters() if one["reason"] == "unknown_prediction"]
+    values = [from_bytes(one["value"], columns=OUTCOME_COLUMNS)["value"].to_pylist() for one in letters]
+    assert (sorted(values), outcomes(log)) == ([[0.0], [1.0]], [])
 
 
 def test_dead_letters_are_of_one_writer_and_of_bounded_size() -> None:

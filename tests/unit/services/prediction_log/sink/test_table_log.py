@@ -12,6 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from services.prediction_log.sink.table_log import TableLog
 from services.prediction_log.sink.table_properties import Retention, table_properties
+from shared.contracts.event_time import MAX_TIME, MIN_TIME
 from shared.contracts.lake_schema import PARTITION, TIMESTAMP
 from shared.errors import Conflict
 
@@ -92,6 +93,24 @@ def test_rows_of_several_months_are_files_of_their_own(location: str) -> None:
     )
     assert counts == {"2013-01": 2, "2013-02": 2, "set-aside": 1}
     assert read(location).num_rows == 5
+
+
+def test_row_without_partition_is_kept_beside_those_of_several_months(location: str) -> None:
+    log = create(location)
+    without = rows(1).set_column(3, PARTITION, pa.nulls(1, pa.string()))
+    append(log, pa.concat_tables([rows(), rows(month="2013-02"), without]), a=1)
+    assert read(location).num_rows == 5
+    assert DeltaTable(location).transaction_version("a") == 1
+
+
+def test_time_that_no_statistics_can_hold_is_stored(location: str) -> None:
+    log = create(location)
+    append(log, rows(event_time=pa.array([0, MAX_TIME + 1]).cast(TIMESTAMP)), a=1)
+    append(log, rows(event_time=pa.array([MIN_TIME, MAX_TIME]).cast(TIMESTAMP)), a=2)
+    table = DeltaTable(location)
+    assert (table.to_pyarrow_dataset().count_rows(), table.transaction_version("a")) == (4, 2)
+    files = pa.table(table.get_add_actions(flatten=True))
+    assert files["max.event_time"].null_count == 1
 
 
 def test_second_commit_after_a_version_is_refused(location: str) -> None:

@@ -15,9 +15,19 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from services.retraining.runs.data_snapshot import SnapshotSummary, problem_with, read_rows, take_snapshot
+from services.prediction_log.sink.expiry import Expiry
+from services.prediction_log.sink.table_properties import Retention
+from services.prediction_log.sink.table_writer import TableWriter
+from services.retraining.runs.data_snapshot import (
+    SnapshotSummary,
+    problem_with,
+    read_rows,
+    take_snapshot,
+    verify_snapshot,
+)
 from services.retraining.runs.workspace import RunFolder
 from services.retraining.snapshots.pin import pin_lake
+from shared.contracts.lake_schema import OUTCOME_COLUMNS, PREDICTION_COLUMNS, PREDICTIONS
 from shared.contracts.loop_spec import LoopSpec
 from shared.stores.lake import Lake
 from tests.fakes.class_lake import fill_class_lake
@@ -73,6 +83,27 @@ def test_holdout_is_last_and_training_ends_before_it(lake: Lake, tmp_path: Path)
     assert not set(train["prediction_id"].to_pylist()) & set(holdout["prediction_id"].to_pylist())
     assert train["event_time"].to_pylist() == sorted(train["event_time"].to_pylist())
     assert str(train.schema.field("event_time").type) == "timestamp[us, tz=UTC]"
+
+
+def test_snapshot_outlives_the_rows_of_the_lake(tmp_path: Path) -> None:
+    """What a version was trained on stays readable when the sink deletes rows by age."""
+    lake = Lake(str(tmp_path / "lake"))
+    fill_lake(lake, START, 10, 4, 7)
+    folder = folder_of(tmp_path)
+    summary = snapshot_of(lake, spec_with(), folder)
+
+    def table(kind: str, model: str) -> TableWriter:
+        location, columns, time = (
+            (lake.predictions(model), PREDICTION_COLUMNS, "event_time")
+            if kind == PREDICTIONS
+            else (lake.outcomes(model), OUTCOME_COLUMNS, "observed_at")
+        )
+        return TableWriter(location, columns, time_column=time, retention=Retention(DAY))
+
+    Expiry(lake, DAY, table, lambda: datetime.now(UTC) + 2 * DAY).expire()
+    assert lake.read_predictions(MODEL, START, NOW).num_rows == 0
+    verify_snapshot(summary, folder)
+    assert pq.read_table(folder.train).num_rows == summary.train_rows > 0
 
 
 def test_same_pin_gives_same_digest(tmp_path: Path) -> None:
