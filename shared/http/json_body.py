@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from shared.errors import InvalidRequest
+from shared.http.repeated_names import repeated_name, repeats_a_name
 
 _NAMES = {dict: "a JSON object", list: "a JSON array"}
 Model = TypeVar("Model", bound=BaseModel)
@@ -59,7 +60,10 @@ def body_too_large(maximum_bytes: int) -> InvalidRequest:
 
 
 def parse_json(raw: bytes | memoryview, kind: type[dict[Any, Any]] | type[list[Any]] | None = None) -> Any:
-    """The JSON document in `raw`: UTF-8, no NaN or Infinity, at most 1024 levels. Raises InvalidRequest (400)."""
+    """The JSON document in `raw`: UTF-8, no NaN or Infinity, no name twice in an object, at most 1024 levels.
+
+    Raises InvalidRequest (400).
+    """
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -72,6 +76,16 @@ def parse_json(raw: bytes | memoryview, kind: type[dict[Any, Any]] | type[list[A
     if kind is not None and not isinstance(document, kind):
         raise InvalidRequest(
             f"the body is not {_NAMES[kind]}", field="body", expected=_NAMES[kind], status=400
+        )
+    if repeats_a_name(raw, document):
+        name = repeated_name(raw)[:80]
+        raise InvalidRequest(
+            f"an object in the body has the field {name!r} twice"
+            if name
+            else "an object in the body has a field twice",
+            field=name or "body",
+            expected="each name once per object",
+            status=400,
         )
     return document
 

@@ -85,7 +85,7 @@ INFER_BODIES = {
     "data-first": b'{"inputs":[{"data":' + DATA + b',"name":"x","shape":[2,4],"datatype":"FP32"}]}',
     "data-twice": PLAIN.replace(b'"data":', b'"data":[1,2],"data":'),
     "data-twice-same-length": PLAIN.replace(b'"data":', b'"data":[9,9,9,9,9,9,9,9],"data":'),
-    "data-twice-last-wrong": PLAIN[:-3] + b'],"data":[1,2]}]}',
+    "data-twice-last-wrong": PLAIN[:-3] + b',"data":[1,2]}]}',
     "name-twice": PLAIN.replace(b'"name":"x"', b'"name":"y","name":"x"'),
     "inputs-twice": b'{"inputs":[{"data":[1]}],' + PLAIN[1:],
     "integers": text(infer(1, data=[1, 2, 3, -4])),
@@ -328,6 +328,16 @@ def test_fast_path_answers_what_is_plain(pair: Pair, plain: bytes) -> None:
     for _ in range(3):
         pair.compare([plain], 1)
     assert pair.fast.ordinary_requests == []
+
+
+@pytest.mark.parametrize("name", [name for name in INFER_BODIES if "twice" in name])
+def test_repeated_name_is_refused(pair: Pair, name: str) -> None:
+    for _ in range(2):
+        (answer,) = pair.compare([request(INFER, INFER_BODIES[name])], 1)
+        assert b" 400 " in answer
+        assert b" twice" in answer
+    (answer,) = pair.compare([binary(floats(1, 2, 3, 4), INFER_BODIES["name-twice"])], 1)  # type: ignore[arg-type]
+    assert b" twice" in answer
 
 
 @pytest.mark.parametrize(

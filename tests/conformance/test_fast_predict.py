@@ -251,7 +251,7 @@ def test_random_bodies(pair: Pair, seed: int) -> None:
             COLUMN_BODIES[name]
             for name in ("spaced", "most-rows", "other-order", "model-last", "key-escaped")
         ),
-        *(COLUMN_BODIES[name] for name in ("amount 3", "count 3.0", "key-twice", "event-time-null")),
+        *(COLUMN_BODIES[name] for name in ("amount 3", "count 3.0", "event-time-null")),
         *(TENSOR_BODIES[name] for name in ("two", "most-rows", "gap-spaced", "model-last", "event-time")),
         PREDICT_BODIES["missing-nullable"],
         PREDICT_BODIES["classes"],
@@ -274,3 +274,29 @@ def test_requests_of_one_iteration_do_not_touch_each_other(pair: Pair) -> None:
     asked = [COLUMNS, wrong, COLUMN_BODIES["one"], TENSORS, TENSOR_BODIES["row-short"], COLUMNS]
     for _ in range(2):
         pair.compare([b"".join(request("/predict", body) for body in asked)], len(asked))
+
+
+REPEATED = {
+    name: body
+    for bodies in (PREDICT_BODIES, COLUMN_BODIES, TENSOR_BODIES)
+    for name, body in bodies.items()
+    if "twice" in name or "again" in name
+} | {
+    "instead-of-nullable": COLUMNS.replace(b'"amount":1.5', b'"count":9', 1),
+    "spaced": COLUMNS.replace(b'"count":', b'"count" :9,"count":', 1),
+    "escaped": COLUMNS.replace(b'"count":', b'"c\\u006funt":9,"count":', 1),
+    "with-colons-in-a-text": COLUMNS.replace(b'"count":', b'"count":9,"count":').replace(
+        b'"toy"', b'":toy:"'
+    ),
+    "large": text({"model": "toy", "rows": [ROW] * 40}).replace(b'"count":', b'"count":9,"count":', 1),
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_repeated_name_is_refused(pair: Pair, name: str) -> None:
+    """Whether the body around the numbers is known, or not."""
+    for known in (TENSOR, TENSORS, COLUMNS):
+        pair.compare([request("/predict", known)], 1)
+        (answer,) = pair.compare([request("/predict", REPEATED[name])], 1)
+        assert b" 400 " in answer
+        assert b" twice" in answer

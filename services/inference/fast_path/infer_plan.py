@@ -21,6 +21,7 @@ from services.inference.open_inference.codec import InferRequest, RequestedOutpu
 from services.inference.open_inference.features import PREDICTION_ID, answer_type
 from services.inference.open_inference.handlers import respond
 from services.inference.prediction.call import Prediction
+from shared.http.repeated_names import repeats_a_name
 
 _FLOAT_BYTES = 4
 # Numbers of these datatypes are not checked against a range that float32 does not have.
@@ -145,8 +146,11 @@ def plan_json(
     ):
         return None
     for text, numbers in ((b"1", [1]), (b"2,3", [2, 3])):
-        document = orjson.loads(text.join(around))
+        body = text.join(around)
+        document = orjson.loads(body)
         if len(document["inputs"]) != 1 or document["inputs"][0].get("data") != numbers:
+            return None
+        if repeats_a_name(body, document):
             return None
     return InferPlan(servable, wire, requested, around, None)
 

@@ -23,6 +23,7 @@ from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Check
 from shared.errors import HomeostatError
+from shared.http.repeated_names import repeats_a_name
 
 _KEYS = frozenset({"model", "event_time", "key", "rows"})
 # Where clients write the model's name: before or after the rows. Only a guess: the decoded body decides.
@@ -105,7 +106,7 @@ class PredictReader:
         found = None
         try:
             found = (
-                self._as_types(servable, model, body)
+                self._as_types(servable, model, raw, start, end)
                 if TypedRows.takes(servable.schema, len(body))
                 else self._as_objects(servable, model, body)
             )
@@ -116,11 +117,13 @@ class PredictReader:
                 self._release(servable)
         return found
 
-    def _as_types(self, servable: Servable, model: str | None, body: memoryview) -> PredictRequest | None:
+    def _as_types(
+        self, servable: Servable, model: str | None, raw: bytes, start: int, end: int
+    ) -> PredictRequest | None:
         typed = self._typed.get(servable.model)
         if typed is None or typed[0] is not servable:
             typed = self._typed[servable.model] = (servable, TypedRows(servable.schema))
-        found = typed[1].decode(body)
+        found = typed[1].decode(raw, start, end)
         if found is None or found.model != model:
             return None
         return self._request(servable, found.rows, typed[1].batch, found.event_time, found.key)
@@ -135,6 +138,7 @@ class PredictReader:
             or not document.keys() <= _KEYS
             or document.get("model") != model
             or not isinstance(document.get("rows"), list)
+            or repeats_a_name(body, document)
         ):
             return None
         check = servable.schema.batch

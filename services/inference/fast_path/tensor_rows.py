@@ -18,6 +18,7 @@ from services.inference.http.predict import write_predictions_of_requests
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Prediction
+from shared.http.repeated_names import repeats_a_name
 
 _MAX_PART = 1024
 
@@ -110,11 +111,16 @@ def plan_tensor_rows(servable: Servable, around: Around) -> TensorRowsPlan | Non
     name = features[0].name
     # As many arrays as `[` in the document: none of them stands in a text or in a value that a later one replaces.
     given = [1, 2, 3] if between else [1]
+    text = before + between.join(b"%d" % number for number in given) + after
     try:
-        document = orjson.loads(before + between.join(b"%d" % number for number in given) + after)
+        document = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(document, dict) or not document.keys() <= {"model", "rows"}:
+    if (
+        not isinstance(document, dict)
+        or not document.keys() <= {"model", "rows"}
+        or repeats_a_name(text, document)
+    ):
         return None
     model = document.get("model")
     if document.get("rows") != [{name: [number]} for number in given] or model not in (None, servable.model):

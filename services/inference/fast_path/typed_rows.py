@@ -1,7 +1,8 @@
 """Bodies of `/predict` decoded straight to rows of a model's feature types, and such rows turned into columns. Pure.
 
 A decoder is made per version, from its features. What it takes, the ordinary path takes too and reads the same. What it does
-not take, the ordinary path decides, and words the error.
+not take, the ordinary path decides, and words the error. msgspec takes the last of two fields of one name, which the ordinary
+path refuses: a body is taken only if it has as many colons as fields (`repeated_names` has the reason).
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from shared.models.nullable_booleans import is_flag
 
 _MAX_FEATURES = 256
 _MAX_BODY_BYTES = 256 << 10
+_LONG_BYTES = 4096  # from there on numpy counts faster than `bytes.count`
+_COLON, _QUOTE, _SPACE = b':" '
+_OPTIONAL = ("model", "event_time", "key")
 
 Row = msgspec.Struct
 
@@ -33,9 +37,9 @@ class PredictBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A body of `/predict`; decoders replace the type of `rows` by that of the model's rows."""
 
     rows: list[Any]
-    model: str | None = None
-    event_time: str | None = None
-    key: str | None = None
+    model: str | msgspec.UnsetType | None = msgspec.UNSET
+    event_time: str | msgspec.UnsetType | None = msgspec.UNSET
+    key: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class TypedRows:
@@ -50,32 +54,31 @@ class TypedRows:
         self._others = [
             (place, check) for place, check in enumerate(schema.checks) if place not in self._numbers
         ]
-        # A feature's name may be a word of Python; and without `kw_only` fields with a default must be the last.
-        row = msgspec.defstruct(
-            "Row",
-            [
-                (f"f{place}", _type(one), None) if one.nullable else (f"f{place}", _type(one))
-                for place, one in enumerate(features)
-            ],
-            kw_only=True,
-            rename={f"f{place}": one.name for place, one in enumerate(features)},
-            forbid_unknown_fields=True,
-            gc=False,
-        )
-        body = msgspec.defstruct("Body", [("rows", list[row])], bases=(PredictBody,), kw_only=True, gc=False)  # type: ignore[valid-type]
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+        # Clients tend to send every field; for the others it has to be counted which are missing.
+        self._complete = _decoder(features, takes_missing=False)
+        self._partial = _decoder(features, takes_missing=True)
+        self._optional = [f"f{place}" for place, one in enumerate(features) if one.nullable]
 
     @staticmethod
     def takes(schema: Schema, body_bytes: int) -> bool:
         """Whether it is quick for sure: a name that is not the next one is looked for among all."""
         return len(schema.features) <= _MAX_FEATURES and body_bytes <= _MAX_BODY_BYTES
 
-    def decode(self, body: bytes | memoryview) -> PredictBody | None:
-        """The body; None if anything about it is not plainly right."""
+    def decode(self, raw: bytes, start: int, end: int) -> PredictBody | None:
+        """The body `raw[start:end]`; None if anything about it is not plainly right."""
+        text, missing = memoryview(raw)[start:end], 0
         try:
-            return self._decoder.decode(body)  # type: ignore[no-any-return]
+            body: PredictBody = self._complete.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None
+            if not self._optional:
+                return None
+            try:
+                body = self._partial.decode(text)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                return None
+            missing = sum(_fill(row, self._optional) for row in body.rows)
+        names = 1 + len(_OPTIONAL) - _fill(body, _OPTIONAL) + len(self._names) * len(body.rows) - missing
+        return body if has_names(raw, start, end, names) else None
 
     def batch(self, rows: Sequence[Row]) -> Batch:
         """The rows as columns. Raises InvalidRequest where a value is not one of its feature."""
@@ -92,6 +95,49 @@ class TypedRows:
             dict(zip(self._names, feeds, strict=True)),
             dict(zip(self._names, columns, strict=True)),
         )
+
+
+def has_names(raw: bytes, start: int, end: int, names: int) -> bool:
+    """Whether the JSON document `raw[start:end]`, with so many different fields in its objects, certainly repeats none."""
+    if end - start < _LONG_BYTES and raw.count(b":", start, end) == names:
+        return True
+    text = np.frombuffer(raw, np.uint8, end - start, start)
+    is_colon = text == _COLON
+    if np.count_nonzero(is_colon) == names:
+        return True
+    # Colons in strings, such as those of timestamps: of these only one at the very beginning follows a quote.
+    before = text[np.flatnonzero(is_colon) - 1]
+    return not (before <= _SPACE).any() and np.count_nonzero(before == _QUOTE) == names
+
+
+def _decoder(features: Sequence[Feature], *, takes_missing: bool) -> msgspec.json.Decoder[Any]:
+    """`takes_missing`: fields of nullable features may be missing."""
+    # A feature's name may be a word of Python; and without `kw_only` fields with a default must be the last.
+    row = msgspec.defstruct(
+        "Row",
+        [
+            (f"f{place}", _type(one), msgspec.UNSET)
+            if one.nullable and takes_missing
+            else (f"f{place}", _type(one))
+            for place, one in enumerate(features)
+        ],
+        kw_only=True,
+        rename={f"f{place}": one.name for place, one in enumerate(features)},
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+    body = msgspec.defstruct("Body", [("rows", list[row])], bases=(PredictBody,), kw_only=True, gc=False)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(body)
+
+
+def _fill(fields: Any, names: Sequence[str]) -> int:
+    """Set the optional fields that are missing to None; how many these are."""
+    missing = 0
+    for name in names:
+        if getattr(fields, name) is msgspec.UNSET:
+            setattr(fields, name, None)
+            missing += 1
+    return missing
 
 
 def _to_float32(columns: Sequence[Sequence[float | None]]) -> npt.NDArray[np.float32]:

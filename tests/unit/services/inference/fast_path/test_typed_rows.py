@@ -77,7 +77,7 @@ def ordinary(text: bytes) -> Batch | None:
 
 
 def typed(text: bytes) -> Batch | None:
-    found = TYPED.decode(text)
+    found = TYPED.decode(b"head" + text + b"tail", 4, 4 + len(text))
     try:
         return None if found is None else TYPED.batch(found.rows)
     except InvalidRequest:
@@ -151,6 +151,16 @@ def test_random_numbers_are_read_alike(seed: int) -> None:
         body({name: value for name, value in ROW.items() if name != "count"}),
         body(ROW)[:-1] + b',"other":1}',
         body(ROW) + b"x",
+        body(ROW).replace(b'"count":3', b'"count":4,"count":3'),
+        body(ROW).replace(b'"count":3', b'"count" :4,"count":3'),
+        body(ROW).replace(b'"count":3', b'"count":4,"c\\u006funt":3'),
+        body(ROW).replace(b'"weight":null', b'"count":4'),
+        body(*[ROW] * 30).replace(b'"weight":null', b'"count":4', 1),
+        body(ROW, ROW)
+        .replace(b'"weight":null', b'"weight":null,"weight":null', 1)
+        .replace(b'"kind":null,', b"", 1),
+        b'{"model":"m",' + body(ROW)[1:],
+        b'{"rows":[],' + body(ROW)[1:],
         b"[]",
         b'{"model":"m"}',
         b"\xff",
@@ -158,7 +168,7 @@ def test_random_numbers_are_read_alike(seed: int) -> None:
     ],
 )
 def test_anything_else_is_left_to_the_ordinary_path(text: bytes) -> None:
-    assert TYPED.decode(text) is None
+    assert TYPED.decode(text, 0, len(text)) is None
 
 
 def test_wide_tables_and_large_bodies_are_left_to_json_objects() -> None:
