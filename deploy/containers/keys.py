@@ -54,7 +54,9 @@ def key_folders(home: Path, keys: Keys) -> dict[Path, tuple[Path, ...]]:
 
 
 def copy_keys(paths: Sequence[Path], folder: Path) -> None:
-    """Copy keys into `folder`, each file atomically. Raises HomeostatError if it has another key of that name.
+    """Copy keys into `folder`, each file atomically; equal ones are left alone.
+
+    Raises HomeostatError if it has another key of that name.
 
     Secrets of records may be added at the top of their file: the old ones stay below until every service has the new one.
     """
@@ -66,7 +68,8 @@ def copy_keys(paths: Sequence[Path], folder: Path) -> None:
                 f"{target} differs from {path}",
                 hint="restore the volumes keys, server_keys, log_keys and drift_keys from the same copy",
             )
-        write_atomic(target, content, mode=path.stat().st_mode & 0o777)
+        if not target.exists() or target.read_bytes() != content:
+            write_atomic(target, content, mode=path.stat().st_mode & 0o777)
 
 
 def write_monitoring(folder: Path, secrets: Path) -> None:

@@ -59,3 +59,12 @@ def test_monitoring_gets_the_hash_of_its_password_and_nothing_secret(tmp_path: P
     # Both run as a user that is not the one of this container.
     assert folder.stat().st_mode & 0o005 == 0o005
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+def test_equal_keys_are_left_alone(tmp_path: Path) -> None:
+    """`keys` runs again with every `docker compose run`: a service that is just reading a key keeps its file."""
+    keys = ensure_keys(tmp_path / "one")
+    copy_keys([keys.prediction_log], tmp_path / "copies")
+    before = (tmp_path / "copies" / keys.prediction_log.name).stat().st_ino
+    copy_keys([keys.prediction_log], tmp_path / "copies")
+    assert (tmp_path / "copies" / keys.prediction_log.name).stat().st_ino == before
