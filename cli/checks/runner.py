@@ -36,13 +36,19 @@ class Check:
 
 
 def checks(settings: LocalStackSettings, now: datetime) -> list[Check]:
-    """All checks, in order of dependency."""
-    found = [
-        Check("python", lambda: [machine.python_version(sys.version_info[:3])]),
-        Check("java", lambda: [machine.java(settings)]),
-        Check("broker jars", lambda: [machine.jars(settings)]),
-        Check("disk", lambda: [machine.disk(settings)]),
-        Check("device", lambda: [machine.device()]),
+    """All checks, in order of dependency.
+
+    A stack elsewhere, such as that of `compose.yaml`, needs neither Java nor jars nor this machine's disk and device.
+    """
+    found = [Check("python", lambda: [machine.python_version(sys.version_info[:3])])]
+    if is_supervised(settings.home) or not _is_elsewhere(settings):
+        found += [
+            Check("java", lambda: [machine.java(settings)]),
+            Check("broker jars", lambda: [machine.jars(settings)]),
+            Check("disk", lambda: [machine.disk(settings)]),
+            Check("device", lambda: [machine.device()]),
+        ]
+    found += [
         Check("certificates", lambda: certificates(now)),
         Check("supervisor", lambda: [supervisor(settings)]),
     ]

@@ -10,7 +10,7 @@ from cli.checks.check_result import CheckResult
 from cli.checks.databases import ledger, mlflow
 from cli.checks.grafana import grafana
 from cli.checks.prometheus import prometheus
-from cli.checks.runner import Check, run_all
+from cli.checks.runner import Check, checks, run_all
 from local_stack.settings import LocalStackSettings
 from tests.waiting import bound
 
@@ -21,6 +21,16 @@ def test_unconfigured_servers_are_off(settings: LocalStackSettings) -> None:
     for check in (prometheus, alertmanager, grafana, ledger, mlflow):
         [found] = check(settings)
         assert found.state == "off", found
+
+
+def test_stack_elsewhere_needs_nothing_of_this_machine(settings: LocalStackSettings) -> None:
+    """As in the container `cli`, which has no Java, no jars, and data folders that it may not write."""
+    own = {"java", "broker jars", "disk", "device", "ports"}
+    assert own <= {check.name for check in checks(settings, NOW)}
+    elsewhere = settings.model_copy(update={"inference_url": "http://inference:8000"})
+    names = {check.name for check in checks(elsewhere, NOW)}
+    assert not own & names
+    assert {"broker", "services", "consumer lag", "postgres"} <= names
 
 
 def test_hanging_or_broken_check_is_a_failure(settings: LocalStackSettings) -> None:
