@@ -31,6 +31,9 @@ IMAGES := prediction_log drift retraining mlflow console
 LAUNCHERS := dask kubernetes
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
+# Without a GPU: onnxruntime of the same version without its CUDA provider, which is 271 MB.
+CPU_ONLY = --no-emit-package onnxruntime-gpu --override <(sed -n 's/^onnxruntime-gpu==\([^ ]*\).*/onnxruntime==\1/p' locks/dev.txt; \
+	echo 'onnxruntime-gpu; sys_platform == "none"')
 CODE   := shared services local_stack backtest cli homeostat dashboards deploy examples loadtests tests docs
 
 # Tests wait as much as they compute: three workers keep two cores busy.
@@ -81,12 +84,12 @@ $(VENV)/.installed: $(VENV)/.synced pyproject.toml
 lock: | $(UV)  ## resolve dependencies: one hashed lock per image, consistent with locks/dev.txt
 	$(UV) $(COMPILE) pyproject.toml --all-extras --output-file locks/dev.txt
 	for image in $(IMAGES); do \
-		$(UV) $(COMPILE) pyproject.toml --extra "$$image" --constraint locks/dev.txt --output-file "locks/$$image.txt"; done
+		$(UV) $(COMPILE) pyproject.toml --extra "$$image" $(CPU_ONLY) --constraint locks/dev.txt --output-file "locks/$$image.txt"; done
 	$(UV) $(COMPILE) pyproject.toml --extra inference --extra cuda --constraint locks/dev.txt --output-file locks/inference.txt
-	$(UV) $(COMPILE) pyproject.toml --extra inference --constraint locks/dev.txt --output-file locks/inference_cpu.txt
+	$(UV) $(COMPILE) pyproject.toml --extra inference $(CPU_ONLY) --constraint locks/dev.txt --output-file locks/inference_cpu.txt
 	for launcher in $(LAUNCHERS); do \
-		$(UV) $(COMPILE) pyproject.toml --extra retraining --extra "$$launcher" --constraint locks/dev.txt --output-file "locks/retraining_$$launcher.txt"; done
-	$(UV) $(COMPILE) pyproject.toml --extra cli --extra local --constraint locks/dev.txt --output-file locks/cli.txt
+		$(UV) $(COMPILE) pyproject.toml --extra retraining --extra "$$launcher" $(CPU_ONLY) --constraint locks/dev.txt --output-file "locks/retraining_$$launcher.txt"; done
+	$(UV) $(COMPILE) pyproject.toml --extra cli $(CPU_ONLY) --constraint locks/dev.txt --output-file locks/cli.txt
 	printf 'xgboost-cpu<3.3\nlightgbm\ncatboost\n' | $(UV) $(COMPILE) - --no-deps --constraint locks/dev.txt --output-file locks/export.txt
 	for client in $(filter-out great_expectations,$(CLIENTS)); do \
 		echo "$$client" | $(UV) $(COMPILE) - --output-file "locks/client_$$client.txt"; done
