@@ -21,11 +21,13 @@ ARG LOCK
 ENV DO_NOT_TRACK=1 PIP_CACHE_DIR=/cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     UV_CACHE_DIR=/cache/uv UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
 COPY locks/uv.txt locks/sbom.txt locks/${LOCK}.txt /locks/
+COPY deploy/containers/slim.py /slim/
 # pip's cache is the mount, which is no part of the image.
 # hadolint ignore=DL3042
 RUN --mount=type=cache,target=/cache python -m pip install --quiet --require-hashes -r /locks/uv.txt
 RUN uv venv --python /usr/local/bin/python /opt/homeostat && uv venv --python /usr/local/bin/python /opt/sbom
-RUN --mount=type=cache,target=/cache uv pip sync --require-hashes --python /opt/homeostat/bin/python /locks/${LOCK}.txt
+RUN --mount=type=cache,target=/cache uv pip sync --require-hashes --python /opt/homeostat/bin/python /locks/${LOCK}.txt \
+    && python /slim/slim.py /opt/homeostat/lib/python3.11/site-packages
 RUN --mount=type=cache,target=/cache uv pip sync --require-hashes --python /opt/sbom/bin/python /locks/sbom.txt
 RUN mkdir /sbom && /opt/sbom/bin/cyclonedx-py environment --no-validate --output-reproducible --output-format JSON \
     --output-file /sbom/${LOCK}.cdx.json /opt/homeostat/bin/python
@@ -72,7 +74,7 @@ COPY services/__init__.py /app/services/
 COPY services/inference /app/services/inference
 ENV HOMEOSTAT_INFERENCE_HOST=0.0.0.0 BENTOML_HOME=/tmp/bentoml
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8000/v2/health/live"]
 CMD ["python", "-m", "bentoml", "serve", "services.inference.service:InferenceService"]
 
@@ -81,7 +83,7 @@ COPY services/__init__.py /app/services/
 COPY services/prediction_log /app/services/prediction_log
 ENV HOMEOSTAT_SHIPPER_HOST=0.0.0.0
 EXPOSE 8001
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8001/health/live"]
 CMD ["python", "-m", "services.prediction_log", "shipper"]
 
@@ -90,7 +92,7 @@ COPY services/__init__.py /app/services/
 COPY services/prediction_log /app/services/prediction_log
 ENV HOMEOSTAT_SINK_HOST=0.0.0.0
 EXPOSE 8004
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8004/health/live"]
 CMD ["python", "-m", "services.prediction_log", "sink"]
 
@@ -99,7 +101,7 @@ COPY services/__init__.py /app/services/
 COPY services/drift /app/services/drift
 ENV HOMEOSTAT_DRIFT_HOST=0.0.0.0
 EXPOSE 8002
-HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8002/health/ready"]
 CMD ["python", "-m", "services.drift"]
 
@@ -108,7 +110,7 @@ COPY services/__init__.py /app/services/
 COPY services/retraining /app/services/retraining
 ENV HOMEOSTAT_RETRAINING_HOST=0.0.0.0 GIT_PYTHON_REFRESH=quiet
 EXPOSE 8003
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8003/health/ready"]
 CMD ["python", "-m", "services.retraining"]
 
@@ -116,7 +118,7 @@ CMD ["python", "-m", "services.retraining"]
 FROM common AS service-mlflow
 ENV GIT_PYTHON_REFRESH=quiet
 EXPOSE 5000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:5000/health"]
 CMD ["python", "-m", "mlflow", "server", "--host=0.0.0.0", "--port=5000", "--workers=1"]
 
@@ -125,7 +127,7 @@ COPY services/__init__.py /app/services/
 COPY services/console /app/services/console
 ENV HOMEOSTAT_CONSOLE_HOST=0.0.0.0
 EXPOSE 8005
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8005/health/live"]
 CMD ["python", "-m", "services.console"]
 
