@@ -38,14 +38,20 @@ COPY --from=packages /sbom/ /
 
 # 3. What every image stands on: a user without a shell, without pip, with the folders that volumes are mounted on. A new volume
 #    takes its owner from the folder it covers.
-FROM python:${PYTHON} AS runtime
+#    What is deleted in a layer above another still takes its room there, so that the base without pip becomes a layer of its own.
+FROM python:${PYTHON} AS base
 RUN python -m pip uninstall --quiet --yes --root-user-action ignore pip setuptools wheel \
-    && groupadd --gid 10001 homeostat \
+    && rm -rf /usr/local/lib/python3.11/ensurepip
+FROM scratch AS runtime
+# That is the purpose here.
+# hadolint ignore=DL3067
+COPY --from=base / /
+RUN groupadd --gid 10001 homeostat \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin homeostat \
     && install --directory --owner homeostat --group homeostat --mode 0750 /data /data/api-keys /data/demo /data/drift /data/drift-keys /data/evaluations /data/keys \
        /data/lake /data/log-keys /data/logs /data/mlflow /data/models /data/monitoring /data/projects /data/reports /data/retraining-run /data/run /data/runs /data/server-keys \
        /data/sink-run /data/spool /data/tasks
-ENV PATH=/opt/homeostat/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp \
+ENV PATH=/opt/homeostat/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONNOUSERSITE=1 \
     BENTOML_DO_NOT_TRACK=True DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true \
     HOMEOSTAT_HOME=/data

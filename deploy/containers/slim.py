@@ -24,8 +24,6 @@ UNUSED = (
     # The same library three times; what is linked with it names the version in the middle.
     *(f"pyarrow/libarrow_python{name}.so" for name in ("", "_parquet_encryption")),
     *(f"pyarrow/libarrow_python{name}.so.*.*" for name in ("", "_parquet_encryption")),
-    # They compile, and no image has a compiler.
-    *("numpy/distutils", "numpy/f2py"),
     # For Python implementations without C extensions.
     "zstandard/_cffi.*",
 )
@@ -58,7 +56,8 @@ def cut(path: Path) -> int:
     new.write_bytes(content[:ends])
     new.chmod(path.stat().st_mode & 0o777)
     new.replace(path)
-    return len(content) - ends
+    saved: int = len(content) - ends
+    return saved
 
 
 def delete(path: Path) -> int:
@@ -67,7 +66,7 @@ def delete(path: Path) -> int:
         saved = sum(delete(child) for child in path.iterdir())
         path.rmdir()
         return saved
-    size = path.lstat().st_size
+    size: int = path.lstat().st_size
     path.unlink()
     return size
 

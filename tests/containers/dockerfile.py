@@ -113,12 +113,20 @@ def image(target: str, given: Mapping[str, str] | None = None, path: Path = DOCK
     wanted = target
     while wanted in stages:
         chain.append(stages[wanted])
-        wanted = filled(stages[wanted].base, arguments)
+        wanted = filled(_below(stages[wanted]), arguments)
     built.base = wanted
     for stage in reversed(chain):
         built.stages.append(stage.name)
         _apply(built, stage, arguments)
     return built
+
+
+def _below(stage: Stage) -> str:
+    """What a stage stands on; one that copies the whole of another into nothing stands on that one."""
+    for one in stage.instructions:
+        if stage.base == "scratch" and one.name == "COPY" and one.words == ["/", "/"]:
+            return one.flags["from"]
+    return stage.base
 
 
 def filled(text: str, arguments: Mapping[str, str]) -> str:

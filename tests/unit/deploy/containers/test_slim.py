@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import isal
+import numpy
 import pyarrow
 import zstandard
 
@@ -42,6 +43,20 @@ def test_arrow_and_zstandard_work_without_what_is_taken_out(tmp_path: Path) -> N
         [sys.executable, "-c", code], cwd=tmp_path, env=where, capture_output=True, text=True
     )
     assert done.stdout.split() == ["6", "cext", str(tmp_path / "pyarrow" / "__init__.py")], done.stderr
+
+
+def test_scipy_works_with_what_is_left_of_numpy(tmp_path: Path) -> None:
+    """It imports every submodule that numpy names, f2py included."""
+    package(numpy, tmp_path)
+    libraries = Path(str(numpy.__file__)).parent.with_name("numpy.libs")
+    shutil.copytree(libraries, tmp_path / "numpy.libs", copy_function=os.link)
+    assert dict(slim(tmp_path))["numpy/**/tests"] > 1_000_000
+    code = "import numpy, scipy.special, scipy.stats; print(scipy.special.gammaln(1.0), numpy.__file__)"
+    where = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=where, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["0.0", str(tmp_path / "numpy" / "__init__.py")], done.stderr
 
 
 def test_cut_library_is_replaced_and_never_cut_twice(tmp_path: Path) -> None:
