@@ -14,6 +14,7 @@ COMPOSE = ROOT / "compose.yaml"
 GPU = ROOT / "compose.gpu.yaml"
 TLS = ROOT / "compose.tls.yaml"
 KAFKA = ROOT / "compose.kafka.yaml"
+BROKERS = ROOT / "compose.brokers.yaml"
 # What deploy/containers/secrets.sh leaves in .env.
 VARIABLES = {"SECRETS": "./secrets", "KAFKA_CLUSTER_ID": "5L6g3nShT-eMCtK--X86sw"}
 # What somebody with a cluster writes there.
