@@ -90,6 +90,7 @@ lock: | $(UV)  ## resolve dependencies: one hashed lock per image, consistent wi
 	for launcher in $(LAUNCHERS); do \
 		$(UV) $(COMPILE) pyproject.toml --extra retraining --extra "$$launcher" $(CPU_ONLY) --constraint locks/dev.txt --output-file "locks/retraining_$$launcher.txt"; done
 	$(UV) $(COMPILE) pyproject.toml --extra cli $(CPU_ONLY) --constraint locks/dev.txt --output-file locks/cli.txt
+	printf 'pandas<3\nscikit-learn\nskl2onnx\n' | $(UV) $(COMPILE) pyproject.toml - --extra cli --extra retraining $(CPU_ONLY) --constraint locks/dev.txt --output-file locks/training_scikit_learn.txt
 	printf 'xgboost-cpu<3.3\nlightgbm\ncatboost\n' | $(UV) $(COMPILE) - --no-deps --constraint locks/dev.txt --output-file locks/export.txt
 	for client in $(filter-out great_expectations,$(CLIENTS)); do \
 		echo "$$client" | $(UV) $(COMPILE) - --output-file "locks/client_$$client.txt"; done
@@ -192,8 +193,9 @@ gpu: venv  ## tests and measurements on a CUDA device; fails while a bar is miss
 	@$(RUN) tests="$(PYTEST) -m gpu tests/gpu"
 	@$(BIN)/python -m loadtests.gpu
 
-containers: venv packages  ## the compose files, the Dockerfile and the command of each image
+containers: venv packages  ## images built and compose.yaml walked on a Docker Engine: this machine's, or one of Debian's packages (KEEP=1, WRITE=1: figures)
 	@$(RUN) tests="$(PYTEST) tests/containers"
+	@$(BIN)/python -m tests.containers.engine $(if $(KEEP),--keep) $(if $(WRITE),--write)
 
 audit: venv  ## vulnerabilities, bills of materials, secrets, Dockerfile (AUDIT_OFFLINE=1: without advisories; AUDIT_ADVISORIES=FOLDER)
 	@$(BIN)/python -m tests.audit $(if $(AUDIT_OFFLINE),--offline) $(if $(AUDIT_ADVISORIES),--advisories $(AUDIT_ADVISORIES))

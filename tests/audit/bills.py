@@ -20,6 +20,7 @@ IMAGES = (
     "retraining",
     "retraining_dask",
     "retraining_kubernetes",
+    "training_scikit_learn",
     "mlflow",
     "console",
     "cli",

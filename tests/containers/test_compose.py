@@ -20,7 +20,18 @@ from local_stack.kafka.config_files import BrokerFiles, properties
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services as local_services
 from shared.access.api_key import KEY_TEXT
-from tests.containers.composition import COMPOSE, GPU, KAFKA, ROOT, TLS, VARIABLES, is_ours, load, names_of
+from tests.containers.composition import (
+    BROKERS,
+    COMPOSE,
+    GPU,
+    KAFKA,
+    ROOT,
+    TLS,
+    VARIABLES,
+    is_ours,
+    load,
+    names_of,
+)
 from tests.containers.dockerfile import image
 from tests.containers.test_dockerfile import FULL_TAG
 
@@ -30,6 +41,7 @@ FILES = {
     "with compose.gpu.yaml": (COMPOSE, GPU),
     "with compose.tls.yaml": (COMPOSE, TLS),
     "with compose.kafka.yaml": (COMPOSE, KAFKA),
+    "with compose.brokers.yaml": (COMPOSE, BROKERS),
 }
 SERVICES: dict[str, Any] = load()["services"]
 # As containers.md says one switches the watching on, in .env.
@@ -261,6 +273,40 @@ def test_the_broker_has_the_settings_the_tests_run_a_real_one_with(tmp_path: Pat
         "inter.broker.listener.name": "PLAINTEXT",
     }
     assert given == {**local, **endpoints}
+
+
+def test_three_brokers_are_that_broker_three_times() -> None:
+    """But for its number, its address, and the copies, of which two must exist before a record counts as delivered."""
+    services = load(COMPOSE, BROKERS)["services"]
+    alone, brokers = SERVICES["kafka"], ("kafka", "kafka-2", "kafka-3")
+    voters = ",".join(f"{number}@{name}:19092" for number, name in enumerate(brokers, 1))
+    for number, name in enumerate(brokers, 1):
+        expected = {
+            **alone["environment"],
+            "KAFKA_NODE_ID": str(number),
+            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{name}:9092",
+            "KAFKA_CONTROLLER_QUORUM_VOTERS": voters,
+            "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "3",
+            "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "3",
+            "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "2",
+            "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR": "3",
+            "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR": "2",
+        }
+        assert services[name]["environment"] == expected, name
+        differing = {key for key in alone if services[name].get(key) != alone[key]}
+        assert differing <= {"environment", "volumes"}, name
+    assert len({services[name]["volumes"][0] for name in brokers}) == 3
+    assert set(brokers) == set(services["topics"]["depends_on"])
+    clients = {name for name in SERVICES if "HOMEOSTAT_KAFKA" in SERVICES[name].get("environment", {})}
+    for name in clients - {
+        "inference",
+        "console",
+        "keys",
+        "demo",
+    }:  # these have the setting, and speak to no broker
+        given = services[name]["environment"]
+        assert given["HOMEOSTAT_KAFKA"] == "kafka:9092,kafka-2:9092,kafka-3:9092", name
+        assert given["HOMEOSTAT_KAFKA_REPLICATION"] == "3", name
 
 
 def test_the_broker_is_of_the_version_the_tests_run() -> None:
@@ -573,10 +619,14 @@ def test_the_gpu_file_changes_serving_and_nothing_else() -> None:
 
 def test_the_backup_takes_what_cannot_be_made_again() -> None:
     page = (ROOT / "docs/containers.md").read_text(encoding="utf-8").partition("\n## Volumes and backup\n")[2]
-    [block] = re.findall(r"^```bash\n(.*?)^```$", page.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    block, restore = re.findall(r"^```bash\n(.*?)^```$", page.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
     loop = re.search(r"^for volume in (.+); do$", block, re.MULTILINE)
     assert loop is not None
-    assert set(loop[1].split()) == {"keys", "server_keys", "models", "lake"} <= set(load()["volumes"])
+    assert (
+        set(loop[1].split())
+        == {"keys", "server_keys", "api_keys", "models", "lake"}
+        <= set(load()["volumes"])
+    )
     assert f"{load()['name']}_$volume:/from:ro" in block
     # Postgres asks for its password on every address, this machine's own as well; nobody is there to type it.
     assert "scram-sha-256" in SERVICES["postgres"]["environment"]["POSTGRES_INITDB_ARGS"]
@@ -584,4 +634,6 @@ def test_the_backup_takes_what_cannot_be_made_again() -> None:
     assert re.search(r"exec -T postgres sh -c 'PGPASSWORD=\$\(cat /run/secrets/postgres_password\) ", dump)
     assert "postgres_password" in SERVICES["postgres"]["secrets"]
     assert dump.endswith(" >backup/ledger.sql")
+    assert "for volume in " + loop[1] in restore
+    assert subprocess.run(["bash", "-n"], input=restore, text=True, check=False).returncode == 0
     assert subprocess.run(["bash", "-n"], input=block, text=True, check=False).returncode == 0

@@ -33,6 +33,7 @@ def test_there_is_one_for_each_image_and_for_development() -> None:
         "retraining",
         "retraining_dask",
         "retraining_kubernetes",
+        "training_scikit_learn",
         "mlflow",
         "export",
         "client_great_expectations",
