@@ -62,6 +62,7 @@ PROGRAMS = {
     "helm",
     "kubectl",
     "tar",
+    ".venv/bin/uv",
 }
 
 
