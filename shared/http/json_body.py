@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from shared.errors import InvalidRequest
-from shared.http.repeated_names import repeated_name, repeats_a_name
+from shared.repeated_names import repeated_name, repeats_a_name
 
 _NAMES = {dict: "a JSON object", list: "a JSON array"}
 Model = TypeVar("Model", bound=BaseModel)

@@ -21,7 +21,7 @@ from services.inference.open_inference.codec import InferRequest, RequestedOutpu
 from services.inference.open_inference.features import PREDICTION_ID, answer_type
 from services.inference.open_inference.handlers import respond
 from services.inference.prediction.call import Prediction
-from shared.http.repeated_names import repeats_a_name
+from shared.repeated_names import repeats_a_name
 
 _FLOAT_BYTES = 4
 # Numbers of these datatypes are not checked against a range that float32 does not have.

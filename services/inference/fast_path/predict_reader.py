@@ -23,7 +23,7 @@ from services.inference.http.timestamps import parse_given_timestamp
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Check
 from shared.errors import HomeostatError
-from shared.http.repeated_names import repeats_a_name
+from shared.repeated_names import repeats_a_name
 
 _KEYS = frozenset({"model", "event_time", "key", "rows"})
 # Where clients write the model's name: before or after the rows. Only a guess: the decoded body decides.

@@ -18,7 +18,7 @@ from services.inference.http.predict import write_predictions_of_requests
 from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Prediction
-from shared.http.repeated_names import repeats_a_name
+from shared.repeated_names import repeats_a_name
 
 _MAX_PART = 1024
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.http.json_body import parse_json
-from shared.http.repeated_names import repeated_name, repeats_a_name
+from shared.repeated_names import repeated_name, repeats_a_name
 
 
 def repeats(text: bytes) -> bool:
