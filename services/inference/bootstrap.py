@@ -110,6 +110,7 @@ class InferenceServer:
         """Start polling the release log. The server is live at once, and ready when the first model is loaded."""
         self._publishing = asyncio.create_task(self._peers.run(), name="publish-to-peers")
         self._poller.start()
+        self._predictor.watchdog.start()
         if self._spans is not None:
             self._spans.start()
         if self.hot is not None:

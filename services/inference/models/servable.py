@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,13 @@ class Engine(Protocol):
         ...
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array: ...
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """An engine whose calls may not end by themselves."""
+
+    def stop(self, thread: int) -> None: ...
 
 
 class Servable:
@@ -119,6 +126,7 @@ class Servable:
         self._engine: Engine | None = engine
         # Whether calls that wait together are made as one: then an answer's last bits may depend on its neighbours.
         self.batches = False
+        self.was_stopped = False  # a call of it: then none is made on the event loop any more
         # On the CPU the calling thread's own time: what else a busy machine does does not make the model slow.
         self.estimate = CallEstimate(time.thread_time if self.device == "cpu" else time.perf_counter)
         self.reply_head = (
@@ -167,6 +175,12 @@ class Servable:
                 output = np.ascontiguousarray(output, np.float32)
         self._check(output)
         return output
+
+    def stop_call(self, thread: int) -> None:
+        """Stop the call that this thread makes, where the engine can: it raises CallStopped there. For any thread."""
+        self.was_stopped = True
+        if isinstance(engine := self._engine, Stoppable):
+            engine.stop(thread)
 
     def measure(self, one: Batch, many: Batch) -> None:
         """Time calls of one row and of many, for the estimate and for `batches`."""

@@ -160,7 +160,9 @@ class CallThreads:
         if _is_canary(servable):
             self._canary_calls += 1
         rows = calls[0].rows
-        while servable.batches and waiting and rows + waiting[0].rows <= self._maximum_rows:
+        # After a call that hung, each is made alone: one that hangs again has no others with it.
+        together = servable.batches and not servable.was_stopped
+        while together and waiting and rows + waiting[0].rows <= self._maximum_rows:
             rows += waiting[0].rows
             calls.append(waiting.popleft())
         del self._waiting[servable]

@@ -26,7 +26,9 @@ from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Check, Prediction
 from services.inference.prediction.call_group import MAX_RECORD_BYTES, CallGroup, merged
 from services.inference.prediction.full_spool import SpoolFull, calls_without_record
+from services.inference.prediction.loop_watchdog import LoopWatchdog
 from services.inference.prediction.recorder import Answered, Recorder
+from services.inference.runtimes.stopped_call import CallStopped
 from shared.contracts.prediction_id import PredictionIds
 
 # Longest work before the loop looks at its other connections, such as that of a liveness probe.
@@ -44,10 +46,13 @@ _Key = tuple[Servable, Check | None, bool]
 class ModelQueue:
     """The calls that wait for this iteration of the loop, in the order they came per servable."""
 
-    def __init__(self, recorder: Recorder, ids: PredictionIds, metrics: InferenceMetrics) -> None:
+    def __init__(
+        self, recorder: Recorder, ids: PredictionIds, metrics: InferenceMetrics, watchdog: LoopWatchdog
+    ) -> None:
         self._recorder = recorder
         self._ids = ids
         self._metrics = metrics
+        self._watchdog = watchdog
         self._waiting: dict[_Key, deque[Call]] = {}
         self._scheduled = False
         self._expected = 0.0
@@ -149,6 +154,9 @@ class ModelQueue:
             group = CallGroup.of(calls, batches, output)
             group.scored = self._scored
             groups.append(group)
+        except CallStopped as error:  # alone, each would be stopped again
+            for call in calls:
+                call.done(None, error)
         except Exception as error:
             if len(calls) == 1:
                 calls[0].done(None, error)
@@ -174,12 +182,14 @@ class ModelQueue:
     def _timed(self, servable: Servable, batch: Batch, requested: float) -> Array:
         clock = servable.estimate.began(batch.rows)
         began = time.perf_counter()
+        self._watchdog.began(servable)
         try:
             output = servable.run(batch)
             if clock is not None:
                 servable.estimate.ended(batch.rows, clock)
             return output
         finally:
+            self._watchdog.ended()
             ended = time.perf_counter()
             self._scored = (self._scored[0] or began, ended)
             self._timings.setdefault(servable, []).append((began - requested, ended - began))

@@ -11,8 +11,10 @@ from services.inference.models.input_schema import Batch
 from services.inference.models.servable import Servable
 from services.inference.prediction.call import Call, Prediction
 from services.inference.prediction.call_threads import CallThreads, Finished
+from services.inference.prediction.loop_watchdog import LoopWatchdog
 from services.inference.prediction.model_queue import ModelQueue
 from services.inference.prediction.recorder import Recorder
+from services.inference.runtimes.stopped_call import CallStopped
 from services.inference.tracing.request_trace import current_trace
 from shared.contracts.prediction_id import IdBlock, PredictionIds
 from shared.errors import OperatorError
@@ -40,7 +42,8 @@ class Predictor:
         batch_delay_seconds: float = 0.0,
     ) -> None:
         """`threads`: for models on the CPU; a device has one of its own, since it makes one call at a time."""
-        self.queue = ModelQueue(recorder, ids, metrics)
+        self.watchdog = LoopWatchdog(inline_seconds)
+        self.queue = ModelQueue(recorder, ids, metrics, self.watchdog)
         self._metrics = metrics
         self._inline_seconds = inline_seconds
         self._queue_seconds = queue_seconds
@@ -69,17 +72,24 @@ class Predictor:
         """Predict with a servable that the caller has acquired. Raises UnservableModel, and OperatorError if the queue is long.
 
         `first_id`: the id of the first row, if it was made before. `key`: that of the request.
-        1. run the model: on the event loop if that is quick, else on a thread, with what else waits for the model
+        1. run the model: on the event loop if that is quick, else on a thread, with what else waits for the model; a call that
+           had to be stopped on the loop is made again on a thread
         2. answer together with what else is ready in this iteration of the loop (`ModelQueue`)
         """
         self.check_queue(servable)
         future: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
+        threads = self._threads[servable.device]
+        on_loop = self.is_inline(servable, batch.rows)
 
         def done(prediction: Prediction | None, error: Exception | None) -> None:
+            nonlocal on_loop
             if future.done():  # the request was cancelled
                 return
             if prediction is not None:
                 future.set_result(prediction)
+            elif on_loop and isinstance(error, CallStopped):
+                on_loop = False
+                threads.submit(call)
             else:
                 future.set_exception(error or RuntimeError("no prediction"))
 
@@ -88,8 +98,7 @@ class Predictor:
         if servable.release.slot == "canary":
             call.is_withdrawn = future.cancelled
         call.trace = current_trace.get()
-        threads = self._threads[servable.device]
-        if self.is_inline(servable, batch.rows):
+        if on_loop:
             self.queue.submit(call)
         else:
             threads.submit(call)
@@ -103,7 +112,11 @@ class Predictor:
 
     def is_inline(self, servable: Servable, rows: int) -> bool:
         """Whether a call with this many rows is quick enough for the event loop, which would wait for a device."""
-        return servable.device == "cpu" and servable.seconds(rows) <= self._inline_seconds
+        return (
+            servable.device == "cpu"
+            and not servable.was_stopped
+            and servable.seconds(rows) <= self._inline_seconds
+        )
 
     def is_ready(self, servable: Servable) -> bool:
         """Whether a call of one row is made on the event loop, and would not wait for long."""
@@ -140,6 +153,7 @@ class Predictor:
 
     def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """Wait for calls in progress, then end the threads. A call that hangs ends with the process."""
+        self.watchdog.stop()
         until = time.monotonic() + seconds
         left = sum(threads.close(max(0.0, until - time.monotonic())) for threads in self._threads.values())
         if left:

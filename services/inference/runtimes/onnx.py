@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from services.inference.runtimes.bound_session import BoundSession, tensors_on_d
 from services.inference.runtimes.devices import Device
 from services.inference.runtimes.half_precision import to_float16
 from services.inference.runtimes.providers import Provider, provider_options
+from services.inference.runtimes.stopped_call import CallStopped
 from services.inference.runtimes.tensorrt import PROVIDER, check_tensorrt, tensorrt_options
 from shared.errors import UnservableModel
 from shared.models.runtime_errors import MODEL_FAILED, cannot_load, reason
@@ -62,19 +64,32 @@ class OnnxModel:
         # What `InferenceSession.run` calls, without its checks in Python and new options each time: 4 µs of 12 of a small call.
         self._call = self._session._sess.run
         self._options = onnxruntime.RunOptions()
+        self._stopped: set[int] = set()  # threads
         self._bound: BoundSession | None = None
         if device.name == "cuda":
             self._bind(maximum_batch_rows)
 
     def run(self, output: str, feeds: Mapping[str, Array]) -> Array:
-        """One output for the given inputs. Raises UnservableModel where the model fails on them."""
-        try:
-            if self._bound is not None:
-                return self._bound.run(output, feeds)
-            result: Array = self._call([output], feeds, self._options)[0]
-        except Exception as error:
-            raise UnservableModel(f"{MODEL_FAILED}: {reason(error)}") from error
-        return np.asarray(result)
+        """One output for the given inputs. Raises UnservableModel where the model fails on them, CallStopped after `stop`."""
+        while True:
+            options = self._options
+            try:
+                if self._bound is not None:
+                    return self._bound.run(output, feeds)
+                result: Array = self._call([output], feeds, options)[0]
+                return np.asarray(result)
+            except Exception as error:
+                if not options.terminate:
+                    raise UnservableModel(f"{MODEL_FAILED}: {reason(error)}") from error
+                if (thread := threading.get_ident()) in self._stopped:
+                    self._stopped.discard(thread)
+                    raise CallStopped("the model call was stopped, because it took too long") from error
+
+    def stop(self, thread: int) -> None:
+        """Stop the call that this thread makes on the CPU, at the next node of the graph; those of other threads begin anew."""
+        self._stopped.add(thread)
+        options, self._options = self._options, onnxruntime.RunOptions()
+        options.terminate = True
 
     def _bind(self, maximum_batch_rows: int) -> None:
         # The isolated process on a CPU, which is started for every new version, does without the logs and their settings.

@@ -33,8 +33,11 @@ TRACED = request(
     json.dumps({"model": "toy", "rows": [ROW]}).encode(),
     [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")],
 )
-# Its model call does not end.
-HANGS = request("/predict", json.dumps({"model": "stuck", "rows": [{**ROW, "count": 1000}]}).encode())
+# Their model calls do not end: one was made on a thread, one on the event loop.
+HANGS, HANGS_ON_LOOP = (
+    request("/predict", json.dumps({"model": model, "rows": [{**ROW, "count": 1000}]}).encode())
+    for model in ("stuck", "stuck-on-loop")
+)
 LIVE = request("/health/live", b"", method="GET")
 
 
@@ -88,6 +91,7 @@ def saturated(home: ToyStore, files: CertificateFolder | None) -> Iterator[Infer
     release = home.put_and_release(0.5)
     sums = release_tensor(home)
     stuck = home.put_and_release(1.0, model="stuck", raw=bad_models.hanging_for_some())
+    on_loop = home.put_and_release(1.0, model="stuck-on-loop", raw=bad_models.hanging_for_some(turns=10))
     server = InferenceProcess(
         home.home, certificates=files, options=("--timeout-graceful-shutdown", str(int(bound(3))))
     )
@@ -96,6 +100,7 @@ def saturated(home: ToyStore, files: CertificateFolder | None) -> Iterator[Infer
         server.wait_served(release.version)
         server.wait_served(sums.version, "sums")
         server.wait_served(stuck.version, "stuck")
+        server.wait_served(on_loop.version, "stuck-on-loop")
         yield server
     finally:
         server.stop()
@@ -120,9 +125,10 @@ class TestWithTls:
 
 
 def end_under_load(saturated: InferenceProcess, home: ToyStore, files: CertificateFolder | None) -> None:
-    """Also with a model call that hangs: its client is told, and everything ends in order."""
-    stuck = Client(saturated.port, HANGS, files)
-    stuck.start()
+    """Also with model calls that hang: their clients are told, and everything ends in order."""
+    stuck = [Client(saturated.port, asked, files) for asked in (HANGS, HANGS_ON_LOOP)]
+    for client in stuck:
+        client.start()
     asked = (INFER, PREDICT, TRACED)
     clients = [Client(saturated.port, asked[number % 3], files) for number in range(16)]
     for client in clients:
@@ -133,12 +139,14 @@ def end_under_load(saturated: InferenceProcess, home: ToyStore, files: Certifica
         client.join(bound(20))
     assert [client.problem for client in clients if client.problem] == []
     assert all(client.answered > 3 for client in clients)
-    stuck.join(bound(20))
-    assert "HTTP/1.1 503 Service Unavailable" in stuck.problem
-    assert "the server stopped before the request was answered" in stuck.problem
+    for client in stuck:
+        client.join(bound(20))
+        assert "HTTP/1.1 503 Service Unavailable" in client.problem
+        assert "the server stopped before the request was answered" in client.problem
     assert saturated.process.wait(bound(20)) in (0, -15, 143)
     log = saturated.log.read_text()
     assert '"model_calls_do_not_end"' in log
+    assert log.count('"model_call_stopped"') == 1
     assert "Traceback" not in log
     logged = {
         identity
