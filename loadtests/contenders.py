@@ -120,6 +120,9 @@ def running(taking_part: list[Contender], folder: Path, core: int) -> Iterator[l
                 stdout=log,
                 stderr=log,
                 preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                # Linux may share a busy core among sessions (sched_autogroup): a server that starts one of its own, as mosec
+                # does, would get many times the share of the others, and find more in the caches.
+                start_new_session=True,
             )
             log.close()
             started[contender.name] = Running(contender, process, port)

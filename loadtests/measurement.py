@@ -59,7 +59,10 @@ def _by_wrk(
     ]
     command += [f"http://127.0.0.1:{server.port}{request.path}", "--", str(folder / request.body)]
     command += [f"{name}={value}" for name, value in headers.items()]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=seconds + 60, start_new_session=True
+    )
+    text = done.stdout
     found = json.loads(next(line for line in text.splitlines() if line.startswith("RESULT "))[7:])
     return found["answers"], found["p50_us"] / 1e3, found["p99_us"] / 1e3, found["errors"]
 
