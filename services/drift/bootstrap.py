@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import socket
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
+from pathlib import Path
+from threading import Event
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from services.drift.evaluation.evaluator import Evaluator
@@ -24,7 +23,11 @@ from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.monitoring.monitor import Monitor
 from services.drift.monitoring.references import StoredReferences
 from services.drift.monitoring.window_evaluation import WindowEvaluation
+from services.drift.running import Drift, StreamDetection
 from services.drift.settings import DriftSettings
+from services.drift.sharing.membership import Membership
+from services.drift.sharing.ownership import Ownership, OwnsAll, SharedModels
+from services.drift.sharing.shards import SHARDS
 from services.drift.stream.stream_profile import StreamProfile
 from services.drift.stream_monitor.confirmation import Confirmation
 from services.drift.stream_monitor.examiner import Examiner
@@ -32,6 +35,7 @@ from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
 from services.drift.stream_monitor.preparation import ProfilePreparation
 from services.drift.stream_monitor.profiles import Profiles
+from services.drift.stream_monitor.state_files import OneFile, ShardFiles
 from services.drift.stream_monitor.stream_monitor import StreamMonitor, log_mismatch
 from services.drift.stream_monitor.stream_state import StreamState
 from services.drift.thresholds.alarm_budget import stream_budget
@@ -43,8 +47,9 @@ from shared.access.authenticator import open_authenticator
 from shared.access.client_key import find_client_key
 from shared.access.oidc.settings import OidcSettings
 from shared.contracts.topics import PREDICTIONS
-from shared.grafana.annotator import Annotator, NoAnnotator, annotator_from
+from shared.grafana.annotator import annotator_from
 from shared.http.host_check import AllowedHosts
+from shared.messaging.polling.group_membership import GroupMembership
 from shared.messaging.producer import open_producer
 from shared.messaging.record_mac import AuthenticatingProducer, RecordMac
 from shared.messaging.security.kafka_security import kafka_security
@@ -53,96 +58,13 @@ from shared.messaging.topic_reader import KafkaTopicReader
 from shared.messaging.verdict_attestation import attest
 from shared.models.signed_versions.installation_keys import Keys
 from shared.models.signed_versions.key_files import record_secrets
-from shared.observability.logs import get_logger, log_unknown_error
 from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
 from shared.stores.model_store import open_model_store
 from shared.stores.reports.report_store import open_report_store
 from shared.tls.metrics import watch_certificate
-from shared.tls.server_certificate import ServerCertificate, server_certificate
+from shared.tls.server_certificate import server_certificate
 from shared.tls.settings import TlsSettings
-
-_log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class StreamDetection:
-    """What watches the predictions topic, and what examines its alarms."""
-
-    monitor: StreamMonitor
-    examiner: Examiner
-    pending: PendingSuspicions
-    preparation: ProfilePreparation
-    profiles: Profiles
-
-
-@dataclass
-class Drift:
-    """The assembled service."""
-
-    app: FastAPI
-    monitor: Monitor
-    publisher: Publisher
-    verdicts: VerdictStore
-    topic: KafkaVerdicts
-    annotator: Annotator | NoAnnotator
-    ready: Event
-    retention: ReportRetention
-    stream: StreamDetection | None = None
-    certificate: ServerCertificate | None = None
-    _stop: Event = field(default_factory=Event)
-    _threads: list[Thread] = field(default_factory=list)
-
-    def start(self) -> None:
-        """Start the monitor, the publisher and stream detection, each in its thread."""
-        targets: list[tuple[str, Callable[[], None]]] = [
-            ("monitor", self._monitor),
-            ("publisher", self._publish),
-            ("retention", lambda: self._restart_on_error(self.retention.run)),
-        ]
-        if self.stream is not None:
-            stream = self.stream
-            targets += [
-                ("profiles", lambda: stream.preparation.run(stream.profiles, self._stop)),
-                ("stream", lambda: self._restart_on_error(stream.monitor.run)),
-                ("examiner", lambda: self._restart_on_error(stream.examiner.run)),
-            ]
-        for name, target in targets:
-            thread = Thread(target=target, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def stop(self) -> None:
-        """1. start no new window   2. store the current one and a last snapshot   3. close Grafana, broker and store."""
-        self._stop.set()
-        self.publisher.notify()
-        if self.stream is not None:
-            self.stream.pending.added.set()
-            self.stream.preparation.end()
-        for thread in self._threads:
-            thread.join(timeout=15)
-        if self.stream is not None:
-            self.stream.monitor.reader.close()
-        self.annotator.close(timeout_s=2.0)
-        self.topic.close()
-        self.verdicts.close()
-
-    def _monitor(self) -> None:
-        self.ready.set()
-        self._restart_on_error(self.monitor.run)
-
-    def _publish(self) -> None:
-        self._restart_on_error(self.publisher.run)
-
-    def _restart_on_error(self, run: object) -> None:
-        """Restart a loop that ends with an unknown error, so that monitoring does not stop unnoticed."""
-        assert callable(run)
-        while not self._stop.is_set():
-            try:
-                run(self._stop)
-            except Exception as error:
-                log_unknown_error(_log, error)
-                self._stop.wait(1.0)
 
 
 def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
@@ -155,12 +77,16 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
     )
     certificate = server_certificate(TlsSettings())
     watch_certificate(metrics.registry, certificate)
-    verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite")
+    models = (
+        SharedModels(shared.home / "drift" / "shards", streams=settings.stream) if settings.shared else None
+    )
+    ownership: Ownership = models or OwnsAll()
+    verdicts = VerdictStore(shared.home / "drift" / "verdicts.sqlite", shared=settings.shared)
     store = open_model_store(shared.model_store_url, keys)
     preparation = ProfilePreparation() if settings.stream else None
     references = StoredReferences(
         store,
-        shared.home / "drift" / "versions",
+        _versions_folder(shared, settings),
         keys.verifying,
         preparation.add if preparation is not None else lambda *_: None,
     )
@@ -171,7 +97,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         mac,
     )
     topic = KafkaVerdicts(producer, settings.publish_timeout_seconds)
-    publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds)
+    publisher = Publisher(topic, verdicts, metrics, settings.publish_retry_seconds, ownership)
     annotator = annotator_from(shared, metrics.annotated)
     evaluator = Evaluator(evidently, settings.sample_rows)
     state_changes = StateChanges(verdicts, annotator)
@@ -201,9 +127,10 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
             stream_metrics,
             notify_publisher=publisher.notify,
             on_verdict=state_changes.annotate,
+            ownership=ownership,
         )
         stream = StreamDetection(
-            _stream_monitor(shared, settings, keys, profiles, pending, stream_metrics),
+            _stream_monitor(shared, settings, keys, profiles, pending, stream_metrics, models),
             examiner,
             pending,
             preparation,
@@ -218,6 +145,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         now=_now,
         poll_seconds=settings.poll_seconds,
         prepare=evidently.prepare_distances,
+        ownership=ownership,
     )
     retention = ReportRetention(
         open_report_store(shared.reports_url),
@@ -255,6 +183,7 @@ def assemble(shared: HomeostatSettings, settings: DriftSettings) -> Drift:
         retention,
         stream,
         certificate,
+        _membership(shared, models, metrics),
     )
 
 
@@ -265,18 +194,42 @@ def _stream_monitor(
     profiles: Profiles,
     pending: PendingSuspicions,
     metrics: StreamMetrics,
+    models: SharedModels | None,
 ) -> StreamMonitor:
     reader = KafkaTopicReader(
         shared.kafka, PREDICTIONS.name, "homeostat-drift-stream", security=kafka_security(KafkaSettings())
     )
+    path = shared.home / "drift" / "stream.npz"
     return StreamMonitor(
         reader,
         StreamState(profiles, settings.stream_generations, log_mismatch),
         pending,
         metrics,
         RecordMac(record_secrets(keys.prediction_log)),
-        shared.home / "drift" / "stream.npz",
+        OneFile(path) if models is None else ShardFiles(path, models),
     )
+
+
+def _membership(
+    shared: HomeostatSettings, models: SharedModels | None, metrics: DriftMetrics
+) -> Membership | None:
+    if models is None:
+        metrics.shards.set(SHARDS)
+        return None
+    group = GroupMembership(
+        shared.kafka,
+        PREDICTIONS.name,
+        "homeostat-drift",
+        f"homeostat-drift-{socket.gethostname()}-{os.getpid()}",
+        security=kafka_security(KafkaSettings()),
+    )
+    return Membership(group, models, metrics.shards.set)
+
+
+def _versions_folder(shared: HomeostatSettings, settings: DriftSettings) -> Path:
+    """Where versions are unpacked; processes that share models would remove each other's."""
+    folder = shared.home / "drift" / "versions"
+    return folder / f"{socket.gethostname()}-{os.getpid()}" if settings.shared else folder
 
 
 def _now() -> datetime:

@@ -11,6 +11,7 @@ from services.drift.contradicting_senders import ContradictingSenders
 from services.drift.model_state import STATES, ModelStateName, clock_of, is_newer, worst
 from services.drift.outcome_readiness import Watermarks
 from services.drift.performance_gauges import PerformanceGauges, show_or_remove
+from services.drift.sharing.model_series import forget_model
 from shared.contracts.verdict import SCHEDULED, Detector, Verdict
 
 RESULTS = ("sent", "dropped", "refused")
@@ -165,6 +166,11 @@ class DriftMetrics:
             "Stored verdicts that are not yet published.",
             registry=registry,
         )
+        self.shards = Gauge(
+            "homeostat_drift_owned_shards",
+            "Shards of models, of 8, that this process judges; where processes share the models, 8 over all of them.",
+            registry=registry,
+        )
         self.failures = Counter(
             "homeostat_drift_failures_total",
             "Polls of a model that ended in an error.",
@@ -193,6 +199,16 @@ class DriftMetrics:
         for each in STATES:
             self._detector_state.labels(model, detector, each).set(1 if each == state else 0)
             self._state.labels(model, each).set(1 if each == overall else 0)
+
+    def forget(self, model: str) -> None:
+        """Remove everything about a model that another process judges from now on."""
+        forget_model(
+            [*vars(self).values(), *vars(self._performance).values(), *vars(self.senders).values()], model
+        )
+        self._states.pop(model, None)
+        for kept in (self._shown, self._shown_verdict, self._last, self._alarms):
+            for clock in [clock for clock in kept if clock[0] == model]:
+                kept.pop(clock)
 
     def progress(self, model: str, watermarks: Watermarks) -> None:
         """Export the watermarks of the lake."""

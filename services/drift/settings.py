@@ -57,6 +57,11 @@ class DriftSettings(BaseSettings):
         description="Maximum number of generations, over all models, with stream detectors in memory. For other "
         "generations only windows are evaluated.",
     )
+    shared: bool = Field(
+        False,
+        description="Whether several drift processes share the models as members of one consumer group. They need the same "
+        "`HOMEOSTAT_HOME` on a file system with locks, and all of them this setting.",
+    )
     publish_retry_seconds: float = Field(
         1.0,
         gt=0,

@@ -72,3 +72,11 @@ class Event:
             content_type=values["content-type"],
             traceparent=values.get("traceparent", ""),
         )
+
+
+def model_of(headers: Sequence[tuple[str, bytes]]) -> str:
+    """The model that the headers name, before anything about the record is checked; empty if they name none."""
+    for name, value in headers:
+        if name == "ce_model":
+            return value.decode(errors="replace") if value is not None else ""
+    return ""

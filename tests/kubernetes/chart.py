@@ -62,6 +62,7 @@ EVERYTHING: dict[str, Any] = {
         "nodeSelector": {"pool": "serving"},
     },
     "sink": {"replicas": 3},
+    "drift": {"replicas": 2, "volume": {"accessMode": "ReadWriteMany"}},
     "retraining": {
         "replicas": 2,
         "volume": {"accessMode": "ReadWriteMany"},

@@ -8,6 +8,7 @@ from typing import Any
 from tests.kubernetes.chart import (
     EVERYTHING,
     NAMESPACE,
+    SMALLEST,
     Manifest,
     containers,
     environment,
@@ -172,8 +173,22 @@ def test_services_accept_the_names_they_are_reached_by(everything: list[Manifest
 def test_one_replica_owns_its_volume_alone() -> None:
     """Two pods must never have the volume at once: the next one starts when the last one has ended."""
     alone = {"replicas": 1, "jobImage": "", "volume": {"accessMode": "ReadWriteOnce"}}
-    one = render(merged(EVERYTHING, {"retraining": alone}))
+    drift = {"replicas": 1, "volume": {"accessMode": "ReadWriteOnce"}}
+    one = render(merged(EVERYTHING, {"retraining": alone, "drift": drift}))
     deployments = named(one, "Deployment")
     assert deployments["homeostat-retraining"]["spec"]["strategy"] == {"type": "Recreate"}
     assert deployments["homeostat-drift"]["spec"]["strategy"] == {"type": "Recreate"}
     assert deployments["homeostat-drift"]["spec"]["replicas"] == 1
+
+
+def test_several_drift_services_share_the_models() -> None:
+    """A pod that does not share would judge the models of the others."""
+    drift = named(render(EVERYTHING), "Deployment")["homeostat-drift"]["spec"]
+    assert (drift["replicas"], drift["strategy"]) == (2, {"type": "Recreate"})
+    [container] = drift["template"]["spec"]["containers"]
+    variables = {one["name"]: one.get("value") for one in container["env"]}
+    assert variables["HOMEOSTAT_DRIFT_SHARED"] == "true"
+    [alone] = named(render(SMALLEST), "Deployment")["homeostat-drift"]["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert "HOMEOSTAT_DRIFT_SHARED" not in {one["name"] for one in alone["env"]}

@@ -51,6 +51,7 @@ def test_schema_takes_the_values(case: str) -> None:
         ({**SMALLEST, "sink": {"volume": {"size": "1 GB"}}}, {"$.sink.volume.size"}),
         # A ledger in SQLite, and a volume of one node, are not shared.
         ({**SMALLEST, "retraining": {"replicas": 2}}, {"$.ledger.url", "$.retraining.volume.accessMode"}),
+        ({**SMALLEST, "drift": {"replicas": 2}}, {"$.drift.volume.accessMode"}),
         # Jobs mount the volume on other nodes, with the projects on it.
         (
             {**SMALLEST, "retraining": {"jobImage": "training", "projectsClaim": "projects"}},

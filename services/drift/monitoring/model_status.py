@@ -87,6 +87,11 @@ class ModelStatus:
     error: str = ""
 
     @property
+    def clocks(self) -> list[ClockStatus]:
+        """Of inputs, and of performance if there is one."""
+        return [clock for clock in (self.inputs, self.performance) if clock is not None]
+
+    @property
     def state(self) -> ModelStateName:
         """The worst state."""
         return worst([each.state for each in (self.inputs, self.performance, self.alarm) if each is not None])

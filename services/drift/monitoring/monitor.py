@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from threading import Event, RLock
 
 from services.drift.metrics import DriftMetrics
-from services.drift.model_state import ModelStateName, clock_of, is_newer
+from services.drift.model_state import ModelStateName
 from services.drift.monitoring.inputs_clock import ClockProgress, InputsClock
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.late_outcomes import LateOutcomes
@@ -33,11 +33,13 @@ from services.drift.monitoring.performance_clock import PerformanceClock
 from services.drift.monitoring.realised_errors import RealisedErrors
 from services.drift.monitoring.references import References, live_generation
 from services.drift.monitoring.requested_window import requested_subject
+from services.drift.monitoring.stored_status import alarm_of, stored_status
 from services.drift.monitoring.window_evaluation import WindowEvaluation
 from services.drift.outcome_readiness import Watermarks, until
+from services.drift.sharing.ownership import Ownership, OwnsAll
 from services.drift.verdicts.store import VerdictStore
 from services.drift.windows import Span
-from shared.contracts.verdict import SCHEDULED, Detector, Verdict
+from shared.contracts.verdict import Detector, Verdict
 from shared.errors import HomeostatError, NotFound
 from shared.observability.logs import get_logger, log_unknown_error
 
@@ -67,6 +69,7 @@ class Monitor:
     poll_seconds: float = 0.5
     prepare: Callable[[float], None] = lambda _: None
     request_seconds: float = 5.0
+    ownership: Ownership = field(default_factory=OwnsAll)
     _states: dict[str, ModelState] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -92,12 +95,17 @@ class Monitor:
         except Exception as error:  # none may end the thread
             log_unknown_error(_log, error)
             models = []
-        return sum(self._poll_model(model) for model in models)
+        self._forget_others()
+        return sum(self._poll_owned(model) for model in models)
 
     def statuses(self) -> list[ModelStatus]:
-        """The models' statuses, by name."""
+        """The models' statuses, by name; of those that other processes judge, what the store has."""
         with self._lock:
-            return [state.status for _, state in sorted(self._states.items())]
+            found = {model: state.status for model, state in self._states.items()}
+        for model in self.verdicts.models():
+            if model not in found and not self.ownership.owns(model):
+                found[model] = stored_status(self.verdicts, model)
+        return [status for _, status in sorted(found.items())]
 
     def evaluate_now(
         self, model: str, start: datetime | None = None, end: datetime | None = None
@@ -118,9 +126,23 @@ class Monitor:
                 return stored, False
         self.prepare(self.request_seconds)  # without the lock: the import takes longer than a window
         with self.evaluation.within(self.request_seconds):
-            return self.evaluation.evaluate(subject)
+            found = self.evaluation.evaluate(subject)
+        if not self.ownership.owns(model):
+            self.metrics.forget(model)  # its series are those of another process
+        return found
 
     # One poll of a model
+
+    def _forget_others(self) -> None:
+        """Models that another process has taken over: it has read what the store has, and shows their state."""
+        for model in [model for model in self._states if not self.ownership.owns(model)]:
+            with self._lock:
+                del self._states[model]
+            self.metrics.forget(model)
+
+    def _poll_owned(self, model: str) -> int:
+        with self.ownership.using(model) as owned:
+            return self._poll_model(model) if owned else 0
 
     def _poll_model(self, model: str) -> int:
         state = self._state_of(model)
@@ -201,7 +223,7 @@ class Monitor:
         self.metrics.progress(model, watermarks)
         self._update(
             model,
-            alarm=self._alarm(model),
+            alarm=alarm_of(self.verdicts, model),
             next_window_start=self._next_window_start(model, state.status.generation),
             **({} if inputs.judged >= WINDOWS_PER_POLL else {"watermark": watermarks.predictions}),
         )
@@ -249,16 +271,6 @@ class Monitor:
         self._update(model, performance=performance, outcomes=outcomes)
         self.metrics.detector_state(model, "performance", state)
 
-    def _alarm(self, model: str) -> Verdict | None:
-        """The last alarm of the generation that answers, if it is newer than the last verdict of its clock."""
-        known = self.verdicts.generations(model)
-        if not known:
-            return None
-        last = {clock: self.verdicts.last_of(model, clock) for clock in SCHEDULED}
-        since = min((found.window_start for found in last.values() if found), default=known[-1].first)
-        alarms = self.verdicts.stream_verdicts(model, known[-1].generation, since)
-        return next((alarm for alarm in alarms if is_newer(alarm, last[clock_of(alarm)])), None)
-
     def _next_window_start(self, model: str, generation: int) -> datetime | None:
         """Where the generation's next window starts; None before its first row."""
         known = self.verdicts.generations(model)
@@ -287,23 +299,17 @@ class Monitor:
 
     def _restored(self, model: str) -> ModelState:
         """The state after a restart: from the store, so that the gauges are right before the next window."""
-        known = self.verdicts.generations(model)
-        clocks: dict[str, ClockStatus] = {}
-        for detector in SCHEDULED:
-            last = self.verdicts.last_of(model, detector)
-            if last is not None:
-                clocks[detector] = ClockStatus(last.state, last.window_end, last_verdict=last)
-                self.metrics.show(last)
-                self.metrics.detector_state(model, detector, last.state)
-        if "inputs" not in clocks:
+        status, known = stored_status(self.verdicts, model), self.verdicts.generations(model)
+        last = [clock.last_verdict for clock in status.clocks if clock.last_verdict]
+        for verdict in last:
+            self.metrics.show(verdict)
+            self.metrics.detector_state(model, verdict.detector, verdict.state)
+        if status.inputs.last_verdict is None:
             self.metrics.detector_state(model, "inputs", "warming_up")
-        reached = [clock.last_verdict.reached_at for clock in clocks.values() if clock.last_verdict]
         # Set at start, so that the alert fires for a service that restarts and never completes a poll.
-        self.metrics.last_full_poll(model, max(reached, default=self.now()))
-        alarm = self._alarm(model)
-        if alarm is not None:
-            self.metrics.show_alarm(alarm)
-        status = ModelStatus(model, alarm=alarm, **clocks)  # type: ignore[arg-type]
+        self.metrics.last_full_poll(model, max((verdict.reached_at for verdict in last), default=self.now()))
+        if status.alarm is not None:
+            self.metrics.show_alarm(status.alarm)
         return ModelState(status, generation_known=known[-1].generation if known else 0)
 
     def _update(self, model: str, **changes: object) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from threading import Event
 
 from services.drift.metrics import DriftMetrics
+from services.drift.sharing.ownership import Ownership, OwnsAll
 from services.drift.stream_monitor.confirmation import Confirmation
 from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
@@ -41,6 +42,7 @@ class Examiner:
         notify_publisher: Callable[[], None] = lambda: None,
         on_verdict: Callable[[Verdict], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        ownership: Ownership | None = None,
     ) -> None:
         self._pending = pending
         self._confirmation = confirmation
@@ -51,6 +53,7 @@ class Examiner:
         self._on_verdict = on_verdict
         self._problem = ""
         self._clock = clock
+        self._ownership = ownership or OwnsAll()
         self._failures: dict[str, int] = {}
         # Time of the next look, and the pause before it.
         self._waiting: dict[str, tuple[float, float]] = {}
@@ -71,7 +74,9 @@ class Examiner:
             due, pause = self._waiting.get(key, (self._clock(), RETRY_SECONDS))
             if self._clock() >= due:
                 self._waiting[key] = (self._clock() + pause, min(2 * pause, LONGEST_RETRY_SECONDS))
-                self._examine(suspicion)
+                with self._ownership.using(suspicion.model) as owned:
+                    if owned:  # else another process has it now, from this one's last snapshot
+                        self._examine(suspicion)
         left = {suspicion.subject.verdict_id for suspicion in self._pending.all()}
         self._waiting = {key: when for key, when in self._waiting.items() if key in left}
         self._metrics.pending.set(len(left))

@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.drift.sharing.model_series import forget_model
+
 RESULTS: Final = (
     "counted", "repeated", "flawed", "imported", "unknown_model", "unknown_release", "no_reference", "canary",
     "too_many_generations",
@@ -149,3 +151,7 @@ class StreamMetrics:
     def concluded(self, model: str, conclusion: str) -> None:
         """Count the end of a suspicion."""
         self._conclusions.labels(model, conclusion).inc()
+
+    def forget(self, model: str) -> None:
+        """Remove the series of a model that another process watches from now on."""
+        forget_model(vars(self).values(), model)

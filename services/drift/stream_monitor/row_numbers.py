@@ -5,7 +5,7 @@ Rows of a writer and epoch have ascending numbers: the highest one that was coun
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,3 +41,13 @@ class RowNumbers:
     def as_mapping(self) -> dict[Stream, int]:
         """For a snapshot: the streams, those that were silent longest first."""
         return dict(self._highest)
+
+    def add(self, known: Mapping[Stream, int]) -> None:
+        """Streams of a snapshot, as those that were silent longest."""
+        self._highest = {**known, **self._highest}
+
+    def forget(self, unwanted: Callable[[str], bool]) -> None:
+        """Forget the streams of these models."""
+        self._highest = {
+            stream: number for stream, number in self._highest.items() if not unwanted(stream[0])
+        }

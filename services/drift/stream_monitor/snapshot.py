@@ -6,7 +6,7 @@ file is replaced atomically. It holds plain arrays and JSON; nothing in it can b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -44,6 +44,16 @@ class Snapshot:
     numbers: Mapping[Stream, int] = field(default_factory=dict)
     suspicions: tuple[Suspicion, ...] = ()
     generations: Mapping[Key, Arrays] = field(default_factory=dict)
+
+    def only(self, wanted: Callable[[str], bool]) -> Snapshot:
+        """Of the wanted models alone."""
+        return Snapshot(
+            self.identity,
+            self.positions,
+            {stream: number for stream, number in self.numbers.items() if wanted(stream[0])},
+            tuple(suspicion for suspicion in self.suspicions if wanted(suspicion.model)),
+            {key: arrays for key, arrays in self.generations.items() if wanted(key[0])},
+        )
 
     def to_bytes(self) -> bytes:
         """As an archive of arrays (numpy's npz, without objects)."""

@@ -164,6 +164,14 @@ class StreamState:
             gone.append(replaced[0])
         return gone
 
+    def forget(self, unwanted: Callable[[str], bool]) -> frozenset[str]:
+        """Forget these models, which another process watches from now on; those that were known."""
+        known = frozenset(model for model, _ in {**self.generations, **self.stored} if unwanted(model))
+        self.generations = {key: one for key, one in self.generations.items() if key[0] not in known}
+        self.stored = {key: one for key, one in self.stored.items() if key[0] not in known}
+        self.numbers.forget(unwanted)
+        return known
+
     def evidence(self, key: Key) -> Mapping[str, float]:
         """Evidence of the columns of a generation relative to its threshold; empty before its first tile."""
         return self.generations[key].detector.evidence()

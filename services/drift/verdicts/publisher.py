@@ -6,6 +6,7 @@ from threading import Event
 from typing import Protocol
 
 from services.drift.metrics import DriftMetrics
+from services.drift.sharing.ownership import Ownership, OwnsAll
 from services.drift.verdicts.store import VerdictStore
 from shared.contracts.verdict import Verdict
 from shared.errors import HomeostatError
@@ -31,12 +32,18 @@ class Publisher:
     """Publishes in the order verdicts were reached: 1. send, 2. mark. A crash in between sends the same verdict twice."""
 
     def __init__(
-        self, topic: VerdictTopic, verdicts: VerdictStore, metrics: DriftMetrics, retry_seconds: float = 1.0
+        self,
+        topic: VerdictTopic,
+        verdicts: VerdictStore,
+        metrics: DriftMetrics,
+        retry_seconds: float = 1.0,
+        ownership: Ownership | None = None,
     ) -> None:
         self._topic = topic
         self._verdicts = verdicts
         self._metrics = metrics
         self._retry_seconds = retry_seconds
+        self._ownership = ownership or OwnsAll()
         self._wake = Event()
         self._unavailable = False
 
@@ -54,24 +61,33 @@ class Publisher:
             )
 
     def publish(self) -> int:
-        """Publish stored verdicts; returns how many were sent. Stops at a temporary failure; skips records that were refused."""
+        """Publish stored verdicts; returns how many were sent. Stops at a temporary failure; skips records that were refused, and
+        models of other processes."""
         sent = 0
+        others: set[str] = set()
         try:
-            while waiting := self._verdicts.unpublished(BATCH):
+            while waiting := self._verdicts.unpublished(BATCH, others):
                 for verdict in waiting:
-                    try:
-                        self._topic.send(verdict)
-                    except RecordRefused as error:
-                        _log.error("verdict_refused", cause_id=verdict.verdict_id, error=str(error))
-                        self._verdicts.mark_refused(verdict)
-                        continue
-                    self._verdicts.mark_published(verdict)
-                    sent += 1
+                    with self._ownership.using(verdict.model) as owned:
+                        if owned:
+                            sent += self._send(verdict)
+                        else:
+                            others.add(verdict.model)
             self._note(unavailable=False, error="")
         except HomeostatError as error:
             self._note(unavailable=True, error=str(error))
         self._metrics.unpublished.set(self._verdicts.count_unpublished())
         return sent
+
+    def _send(self, verdict: Verdict) -> bool:
+        try:
+            self._topic.send(verdict)
+        except RecordRefused as error:
+            _log.error("verdict_refused", cause_id=verdict.verdict_id, error=str(error))
+            self._verdicts.mark_refused(verdict)
+            return False
+        self._verdicts.mark_published(verdict)
+        return True
 
     def _note(self, *, unavailable: bool, error: str) -> None:
         if unavailable and not self._unavailable:

@@ -8,7 +8,7 @@ be read counts as absent: it is logged once and delays no other, and the same wi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from threading import Lock
 
 from pydantic import ValidationError
 
-from services.drift.verdicts.migration import prepare
+from services.drift.verdicts.file import open_file
 from services.drift.verdicts.positions import Generation, OutcomesRead
 from shared.contracts.event_time import from_micros, to_micros
 from shared.contracts.verdict import Clock, Detector, State, Verdict
@@ -33,22 +33,12 @@ _SELECT = f"SELECT verdict_id, body FROM verdicts WHERE published != {_UNREADABL
 
 
 class VerdictStore:
-    """The one writer of `path`. Raises OperatorError where the file cannot be opened or written."""
+    """The one writer of `path`, unless it is `shared`. Raises OperatorError where the file cannot be opened or written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
         self._path = path
         self._lock = Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            prepare(self._connection)
-        except (OSError, sqlite3.Error) as error:
-            raise OperatorError(
-                f"the verdict store {path} cannot be opened: {error}",
-                hint="free disk space or fix the folder's permissions",
-            ) from error
+        self._connection = open_file(path, shared=shared)
 
     def close(self) -> None:
         """Close the file."""
@@ -181,9 +171,17 @@ class VerdictStore:
         )
         return found[0] if found else None
 
-    def unpublished(self, limit: int) -> list[Verdict]:
-        """Verdicts not marked as published, in the order they were reached."""
-        return self._verdicts("AND published = ? ORDER BY number", (_WAITING,), limit)
+    def unpublished(self, limit: int, others: Collection[str] = ()) -> list[Verdict]:
+        """Verdicts not marked as published, in the order they were reached, without those about `others`."""
+        models = ", ".join("?" * len(others))
+        return self._verdicts(
+            f"AND published = ? AND model NOT IN ({models}) ORDER BY number", (_WAITING, *others), limit
+        )
+
+    def models(self) -> list[str]:
+        """Models whose rows were seen."""
+        with self._cursor() as cursor:
+            return [str(model) for (model,) in cursor.execute("SELECT DISTINCT model FROM generations")]
 
     def count_unpublished(self) -> int:
         """Number of verdicts to publish."""

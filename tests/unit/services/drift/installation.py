@@ -16,6 +16,7 @@ from services.drift.monitoring.lake_reader import DeltaLakeReader
 from services.drift.monitoring.monitor import Monitor
 from services.drift.monitoring.references import StoredReferences
 from services.drift.monitoring.window_evaluation import WindowEvaluation
+from services.drift.sharing.ownership import Ownership, OwnsAll
 from services.drift.verdicts.publisher import Publisher
 from services.drift.verdicts.state_changes import Annotator, StateChanges
 from services.drift.verdicts.store import VerdictStore
@@ -67,18 +68,21 @@ class Installation:
     now: datetime = field(default_factory=lambda: minutes(100_000))
     seconds: float = 0.0
     annotator: Annotator = field(default_factory=MemoryAnnotator)
+    ownership: Ownership = field(default_factory=OwnsAll)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         self.metrics = DriftMetrics(CollectorRegistry())
-        self.verdicts = VerdictStore(self.world.home / "drift" / "verdicts.sqlite")
+        self.verdicts = VerdictStore(
+            self.world.home / "drift" / "verdicts.sqlite", shared=not isinstance(self.ownership, OwnsAll)
+        )
         self.references = StoredReferences(
             self.world.store, self.world.home / "drift" / "versions", self.world.keys.verifying
         )
         self.lake_reader = DeltaLakeReader(self.world.lake)
-        self.publisher = Publisher(self.topic, self.verdicts, self.metrics, retry_seconds=0.01)
+        self.publisher = Publisher(self.topic, self.verdicts, self.metrics, 0.01, self.ownership)
         evaluation = WindowEvaluation(
             self.references,
             self.lake_reader,
@@ -97,6 +101,7 @@ class Installation:
             metrics=self.metrics,
             now=lambda: self.now,
             clock=lambda: self.seconds,
+            ownership=self.ownership,
         )
 
     def reports(

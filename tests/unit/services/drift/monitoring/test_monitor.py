@@ -9,6 +9,8 @@ import pytest
 from services.drift.evaluation.reference_profile import Reference
 from services.drift.monitoring import monitor
 from services.drift.monitoring.lake_reader import DeltaLakeReader
+from services.drift.sharing.ownership import SharedModels
+from services.drift.sharing.shards import SHARDS
 from services.drift.verdicts.positions import OutcomesRead
 from shared.contracts.manifest import Manifest
 from shared.contracts.verdict import SCHEDULED, Clock, Verdict
@@ -716,3 +718,58 @@ def test_windows_of_a_model_without_loss_are_judged_when_they_are_full(installat
     assert (status.inputs.next_window_end, status.inputs.due_at) == (minutes(180), minutes(180))
     assert (status.performance, status.outcomes, status.state) == (None, None, "ok")
     assert status.error == ""
+
+
+def test_processes_that_share_models_judge_each_window_once(
+    installation: Installation, released: Manifest
+) -> None:
+    """The first one judges until it gives the model up; the second one goes on from what the store has."""
+    world, everything = installation.world, frozenset(range(SHARDS))
+    installation.verdicts.close()
+    first, second = (
+        Installation(world, ownership=SharedModels(world.home / "drift" / "shards", streams=False))
+        for _ in range(2)
+    )
+    shares = [one.ownership for one in (first, second) if isinstance(one.ownership, SharedModels)]
+    for share in shares:
+        share.follow(everything, 0.0)
+    world.answer(released, 1, ordinary(HOUR * 3, 2))
+    assert second.settle() == []
+    verdicts = first.settle()
+    states = {verdict.verdict_id: verdict for verdict in verdicts}
+    assert len(verdicts) == len(states) == 4
+    assert second.settle() == verdicts, "the store is the same"
+    [status] = second.monitor.statuses()
+    assert (status.model, status.inputs.evaluated_until) == ("toy", minutes(120))
+    series = "homeostat_drift_window_rows"
+    assert first.metrics.registry.get_sample_value(series, {"model": "toy"}) == 360
+    assert second.metrics.registry.get_sample_value(series, {"model": "toy"}) is None
+
+    shares[0].follow(frozenset(), 0.0)
+    shares[1].follow(everything, 0.0)
+    world.answer(released, 1, ordinary(HOUR * 2, 3, start=minutes(180)))
+    assert first.settle() == verdicts
+    assert first.metrics.registry.get_sample_value(series, {"model": "toy"}) is None
+    after = second.settle()
+    assert after[: len(verdicts)] == verdicts
+    ends = [verdict.window_end for verdict in after if verdict.detector == "inputs"]
+    assert ends == [minutes(60), minutes(120), minutes(180), minutes(240)]
+    assert second.metrics.registry.get_sample_value(series, {"model": "toy"}) == 360
+    first.verdicts.close()
+    second.verdicts.close()
+
+
+def test_model_of_another_process_is_evaluated_on_request_without_series(
+    installation: Installation, released: Manifest
+) -> None:
+    world = installation.world
+    installation.verdicts.close()
+    other = Installation(world, ownership=SharedModels(world.home / "drift" / "shards", streams=False))
+    world.answer(released, 1, ordinary(HOUR * 3, 2))
+    verdict, new = other.monitor.evaluate_now("toy")
+    assert (verdict.detector, new) == ("request", True)
+    assert other.monitor.evaluate_now("toy") == (verdict, False)
+    other.monitor.step()
+    found = [line for family in other.metrics.registry.collect() for line in family.samples]
+    assert [sample.name for sample in found if sample.labels.get("model") == "toy"] == []
+    other.verdicts.close()

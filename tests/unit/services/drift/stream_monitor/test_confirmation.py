@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.drift.evaluation.evaluator import Evaluator
+from services.drift.sharing.ownership import SharedModels
 from services.drift.stream.alarm import Alarm, AlarmSignal, Blame
 from services.drift.stream_monitor.confirmation import LONGEST_WAIT, Confirmation
 from services.drift.stream_monitor.examiner import (
@@ -98,6 +99,18 @@ class Office:
 @pytest.fixture
 def office(installation: Installation) -> Office:
     return Office(installation)
+
+
+def test_suspicion_of_a_model_of_another_process_is_left_to_it(office: Office) -> None:
+    share = SharedModels(office.installation.world.home / "shards", streams=False)
+    examiner = Examiner(
+        office.pending, office.confirmation, office.installation.verdicts, office.installation.metrics,
+        StreamMetrics(CollectorRegistry()), on_verdict=office.announced.append, ownership=share,
+    )  # fmt: skip
+    office.answer(shift=1.0)
+    office.suspect()
+    assert examiner.step() == 1
+    assert office.announced == []
 
 
 def test_confirmed_drift_is_a_verdict_with_both_scores(office: Office) -> None:

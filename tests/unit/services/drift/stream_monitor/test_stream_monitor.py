@@ -10,9 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.drift.stream_monitor import snapshot as snapshots
-from services.drift.stream_monitor import stream_monitor as monitor_module
 from services.drift.stream_monitor.metrics import StreamMetrics
 from services.drift.stream_monitor.pending import PendingSuspicions
+from services.drift.stream_monitor.state_files import OneFile
+from services.drift.stream_monitor.state_parts import SNAPSHOT_SECONDS
 from services.drift.stream_monitor.stream_monitor import StreamMonitor, log_mismatch
 from services.drift.stream_monitor.stream_state import StreamState
 from shared.contracts.topics import PREDICTIONS
@@ -34,6 +35,10 @@ class Service:
     limit: int = 16
     seconds: float = 0.0
 
+    @property
+    def path(self) -> Path:
+        return self.home / "drift" / "stream.npz"
+
     def start(self) -> Service:
         self.registry = CollectorRegistry()
         self.pending = PendingSuspicions()
@@ -44,7 +49,7 @@ class Service:
             self.pending,
             StreamMetrics(self.registry),
             MAC,
-            self.home / "drift" / "stream.npz",
+            OneFile(self.path),
             clock=lambda: self.seconds,
             wall_clock=lambda: 1000.0,
         )
@@ -98,7 +103,7 @@ def test_alarm_is_stored_before_it_is_handed_over(service: Service, monkeypatch:
     stored = []
 
     def add(suspicions: list[object]) -> None:
-        found = snapshots.load(service.monitor.path)
+        found = snapshots.load(service.path)
         assert found is not None
         stored.append((found.suspicions, found.positions))
 
@@ -137,7 +142,7 @@ def test_first_snapshot_is_written_before_the_first_record(tmp_path: Path) -> No
 def test_damaged_snapshot_means_new_records_only(service: Service, damage: bytes) -> None:
     service.send(stream(), ordinary(20, 2))
     service.monitor.step()
-    service.monitor.path.write_bytes(damage)
+    service.path.write_bytes(damage)
     again = Service(service.home, service.broker).start()
     assert again.reader.seeks == [None]
     assert again.metric("records_total", result="counted") == 0
@@ -156,24 +161,24 @@ def test_recreated_topic_means_new_records_only(service: Service) -> None:
     again.broker.recreate(PREDICTIONS.name)
     again.monitor.save()
     assert again.reader.seeks == [None, None], "also while it runs"
-    assert again.monitor.identity == again.broker.identity(PREDICTIONS.name)
+    assert again.monitor.parts.identity == again.broker.identity(PREDICTIONS.name)
 
 
 def test_snapshots_are_written_now_and_then(service: Service) -> None:
     service.send(stream(), ordinary(20, 2))
     service.monitor.step()
-    before = service.monitor.path.read_bytes()
+    before = service.path.read_bytes()
     service.monitor.step()
-    assert service.monitor.path.read_bytes() == before
-    service.seconds += monitor_module.SNAPSHOT_SECONDS
+    assert service.path.read_bytes() == before
+    service.seconds += SNAPSHOT_SECONDS
     service.monitor.step()
-    assert service.monitor.path.read_bytes() != before
+    assert service.path.read_bytes() != before
 
 
 def test_alarm_waits_for_a_snapshot_that_cannot_be_written(service: Service) -> None:
     """After a kill the records would be read again, and could raise another alarm than the one that was seen."""
-    folder = service.monitor.path.parent
-    service.monitor.path.unlink()
+    folder = service.path.parent
+    service.path.unlink()
     folder.rmdir()
     folder.write_bytes(b"in the way")
     service.send(stream(), broken(0))
@@ -183,7 +188,7 @@ def test_alarm_waits_for_a_snapshot_that_cannot_be_written(service: Service) -> 
     assert service.metric("snapshot_failures_total") == 1
     assert service.metric("rows_total", model="toy") == 100, "reading goes on"
     folder.unlink()
-    service.seconds += monitor_module.SNAPSHOT_SECONDS
+    service.seconds += SNAPSHOT_SECONDS
     service.monitor.step()
     [suspicion] = service.pending.all()
     service.monitor.step()
@@ -198,7 +203,7 @@ def test_every_snapshot_keeps_the_suspicions_that_are_pending(service: Service) 
     service.monitor.step()
     [suspicion] = service.pending.all()
     service.send(source, ordinary(20, 2, start=minutes(20)))
-    service.seconds += monitor_module.SNAPSHOT_SECONDS
+    service.seconds += SNAPSHOT_SECONDS
     service.monitor.step()
     again = Service(service.home, service.broker).start()
     assert again.metric("records_total", result="counted") == 0, "the second snapshot was written"
@@ -284,4 +289,4 @@ def test_without_broker_it_waits_and_ends_on_request(tmp_path: Path) -> None:
     stop = Event()
     stop.set()
     service.monitor.run(stop)
-    assert not service.monitor.path.exists()
+    assert not service.path.exists()

@@ -4,6 +4,9 @@ import sqlite3
 
 import pytest
 
+from services.drift.sharing.ownership import SharedModels
+from services.drift.sharing.shards import shard_of
+from services.drift.verdicts import publisher
 from shared.contracts.verdict import Verdict
 from tests.unit.services.drift.installation import Installation
 from tests.unit.services.drift.verdicts.test_store import verdict
@@ -68,3 +71,20 @@ def test_a_crash_between_sending_and_marking_sends_the_same_verdict_again(instal
     installation.publisher.publish()
     assert installation.topic.records == [verdict(60), verdict(60)]
     assert installation.publisher.publish() == 0
+
+
+def test_verdicts_of_other_processes_are_left_to_them(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "BATCH", 2)
+    share = SharedModels(installation.world.home / "shards", streams=False)
+    share.follow(frozenset({shard_of("toy")}), 0.0)
+    for end in (60, 120, 180):  # more than one batch before the first of this process
+        installation.verdicts.put(verdict(end, model="other"))
+    installation.verdicts.put(verdict(60))
+    own = publisher.Publisher(installation.topic, installation.verdicts, installation.metrics, 0.01, share)
+    assert own.publish() == 1
+    assert installation.topic.records == [verdict(60)]
+    assert installation.verdicts.count_unpublished() == 3
+    share.follow(frozenset({shard_of("other")}), 0.0)
+    assert own.publish() == 3

@@ -139,3 +139,25 @@ def test_a_file_that_cannot_be_opened_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "drift").write_text("a file where a folder should be")
     with pytest.raises(OperatorError, match="verdict store"):
         VerdictStore(tmp_path / "drift" / "verdicts.sqlite")
+
+
+def test_processes_share_a_file_and_keep_the_first_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "drift" / "verdicts.sqlite"
+    one, other = (VerdictStore(path, shared=True) for _ in range(2))
+    assert one.put(verdict(60))
+    assert not other.put(verdict(60, reached=minutes(999)))
+    assert other.put(verdict(120, model="other"))
+    assert one.latest(None, 9) == [verdict(120, model="other"), verdict(60)]
+    assert one.unpublished(9, {"toy"}) == [verdict(120, model="other")]
+    one.close()
+    other.close()
+
+
+def test_process_that_does_not_share_cannot_open_a_shared_file(tmp_path: Path) -> None:
+    """Its write-ahead log would be invisible to processes on other machines."""
+    path = tmp_path / "drift" / "verdicts.sqlite"
+    shared = VerdictStore(path, shared=True)
+    shared.put(verdict(60))
+    with shared.transaction(), pytest.raises(OperatorError, match="cannot be opened"):
+        VerdictStore(path)
+    shared.close()

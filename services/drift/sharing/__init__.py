@@ -1,0 +1,1 @@
+"""Several drift processes share the models: which of them judges which model, and how one takes over from another."""
