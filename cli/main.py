@@ -143,6 +143,12 @@ PAGE: tuple[Entry, ...] = (
         "homeostat whatif parcels --policy weekly.yaml",
         "cli.policies.whatif",
     ),
+    Entry(
+        INSPECT,
+        "verdicts",
+        "List verdicts that could not be handled; replay them.",
+        module="cli.triggers.verdicts",
+    ),
     Entry(INSPECT, "log", "Read, inspect and repair the prediction log.", module="cli.log.command"),
     Entry(
         DECIDE,

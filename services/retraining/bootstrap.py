@@ -40,6 +40,7 @@ from services.retraining.runs.scheduler import RunScheduler
 from services.retraining.settings import RetrainingSettings
 from services.retraining.shadow_policies import ShadowPolicies
 from services.retraining.tracking.outbox_relay import OutboxRelay, Tracker
+from services.retraining.triggers.dead_letters import VerdictDeadLetters
 from services.retraining.triggers.schedule_clock import schedule_looks
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.access.authenticator import open_authenticator
@@ -76,6 +77,7 @@ class Service:
     controller: Controller
     deps: Dependencies
     scheduler: RunScheduler
+    dead_letters: VerdictDeadLetters
 
 
 def build(
@@ -149,6 +151,7 @@ def build(
         schedule_looks(deps, controller.handle_cause, lambda: scheduler.leading, stop),
     )
     mac = RecordMac(record_secrets(deps.keys.verdicts))
+    dead_letters = VerdictDeadLetters(home / "run" / "verdict_dead_letters", clock)
     verdict_consumer = None
     if settings.listen:
         consumer = open_consumer(
@@ -166,6 +169,7 @@ def build(
             stop,
             clock,
             open_journal(home / "run", "verdicts"),
+            dead_letters,
         )
     relay = None
     if settings.mlflow:
@@ -195,8 +199,9 @@ def build(
         deps.runs,
         Histories(deps),
         ShadowPolicies(deps, Histories(deps)).costs_by_model,
+        dead_letters,
     )
-    return Service(make_app(routes, lifecycle), controller, deps, scheduler)
+    return Service(make_app(routes, lifecycle), controller, deps, scheduler, dead_letters)
 
 
 def _keys(home: Path) -> Keys:

@@ -192,6 +192,9 @@ def retraining_routes(model: str, version: str, project: str, run_id: str, cause
             Route("GET", "/versions/{}/why", None, (version,)),
             Route("GET", "/runs/{}/why", None, (run_id,)),
             Route("GET", "/causes/{}/why", None, (cause,)),
+            Route("GET", "/verdicts/dead-letters"),
+            Route("POST", "/verdicts/dead-letters/{}/replay", {}, ("a" * 16,)),
+            Route("POST", "/verdicts/dead-letters/{}/discard", {}, ("a" * 16,)),
         ],
     )
 

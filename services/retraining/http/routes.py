@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from services.retraining.controller import Controller
 from services.retraining.histories import Histories
+from services.retraining.http.dead_letter_routes import add_dead_letter_routes
 from services.retraining.http.document import Document
 from services.retraining.http.gate_routes import add_gate_routes
 from services.retraining.http.lineage import (
@@ -43,6 +44,7 @@ from services.retraining.metrics import RetrainingMetrics
 from services.retraining.policy.live_costs import PolicyCost
 from services.retraining.rollout.rollback import default_rollback_generation
 from services.retraining.run_states import TRANSITIONS
+from services.retraining.triggers.dead_letters import VerdictDeadLetters
 from services.retraining.triggers.webhooks import read_triggers
 from shared.access.authenticator import Authenticator
 from shared.access.caller import Caller
@@ -83,6 +85,7 @@ class RouteDependencies:
     runs: Path
     histories: Histories
     policy_costs: Callable[[], Mapping[str, Sequence[PolicyCost]]]
+    dead_letters: VerdictDeadLetters
 
 
 def _caller(request: Request) -> Caller:
@@ -215,6 +218,7 @@ def make_router(deps: RouteDependencies) -> APIRouter:
 
     add_gate_routes(router, lambda: deps.ledger)
     add_policy_routes(router, deps)
+    add_dead_letter_routes(router, deps, _recorded)
     add_step_routes(router, lambda: deps.ledger, lambda: deps.store, lambda: deps.runs)
 
     @router.post("/runs/{run_id}/approve", openapi_extra=body_of(Answer))

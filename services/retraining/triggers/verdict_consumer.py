@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event, Thread
 
-from pydantic import ValidationError
-
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
-from shared.contracts.event_time import check_event_time
-from shared.contracts.loop_spec import MODEL_NAME
+from services.retraining.triggers.dead_letters import VerdictDeadLetters
+from services.retraining.triggers.verdict_record import RefusedRecord, read_verdict
 from shared.contracts.verdict import Verdict
 from shared.errors import CallerError, HomeostatError, IntegrityError
 from shared.messaging.handling_journal import HandlingJournal
@@ -51,6 +48,7 @@ class VerdictConsumer:
         stop: Event,
         clock: Callable[[], datetime],
         journal: HandlingJournal,
+        dead_letters: VerdictDeadLetters,
     ) -> None:
         self._consumer = consumer
         self._handle = handle
@@ -59,6 +57,7 @@ class VerdictConsumer:
         self._stop = stop
         self._clock = clock
         self._journal = journal
+        self._dead_letters = dead_letters
         self._failing: _Failing | None = None
         self._thread = Thread(target=self._work, name="verdicts", daemon=True)
 
@@ -98,27 +97,16 @@ class VerdictConsumer:
         return count
 
     def _handle_record(self, message: Message) -> None:
-        """1. authenticity   2. form   3. id and time   4. ledger"""
+        """1. authenticity, form, id and time   2. ledger"""
         if self._journal.is_given_up(message):
-            self._skip(message, "set_aside", f"its handling ended the process {self._journal.limit} times")
-            return
-        if flaw := self._mac.find_flaw(message):
-            self._skip(message, "unauthenticated", flaw)
+            self._set_aside(message, f"its handling ended the process {self._journal.limit} times")
             return
         try:
-            verdict = Verdict.model_validate_json(message.value)
-        except ValidationError as error:
-            self._skip(message, "unreadable", str(error)[:500])
-            return
-        if re.fullmatch(MODEL_NAME, verdict.model) is None:
-            self._skip(message, "refused", "model is not a valid model name", verdict)
-            return
-        if not verdict.has_own_id:
-            problem = "verdict_id is not the key of model, detector, version and window_end"
-            self._skip(message, "refused", problem, verdict)
+            verdict = read_verdict(message, self._mac, self._clock())
+        except RefusedRecord as error:
+            self._skip(message, error.result, error.problem, error.verdict)
             return
         try:
-            check_event_time(verdict.window_end, self._clock(), field="window_end")
             self._handle(Cause.of_verdict(verdict))
         except (CallerError, IntegrityError) as error:
             # For example if the version was deleted.
@@ -130,9 +118,14 @@ class VerdictConsumer:
             if not self._is_given_up(message):
                 raise
             problem = f"every attempt failed, the last with error {log_unknown_error(_log, error)}"
-            self._skip(message, "set_aside", problem, verdict)
+            self._set_aside(message, problem, verdict)
             return
         self._metrics.verdicts.labels("received").inc()
+
+    def _set_aside(self, message: Message, problem: str, verdict: Verdict | None = None) -> None:
+        """Leave a record that may be handled later, and keep it for a person."""
+        self._dead_letters.add(message, problem)
+        self._skip(message, "set_aside", problem, verdict)
 
     def _skip(self, message: Message, result: str, problem: str, verdict: Verdict | None = None) -> None:
         """Leave a record that no retry would change, so that later verdicts are read; the log has its offset."""

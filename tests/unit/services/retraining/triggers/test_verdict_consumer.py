@@ -10,12 +10,13 @@ import pytest
 
 from services.retraining.cause import Cause
 from services.retraining.metrics import RetrainingMetrics
+from services.retraining.triggers.dead_letters import VerdictDeadLetters
 from services.retraining.triggers.verdict_consumer import VerdictConsumer
 from shared.contracts.topics import VERDICTS
 from shared.contracts.verdict import cause_key
 from shared.errors import DependencyUnavailable, IntegrityError, NotFound
 from shared.messaging.handling_journal import HandlingJournal
-from shared.messaging.interfaces import Partition
+from shared.messaging.interfaces import Message, Partition
 from shared.messaging.record_mac import RecordMac
 from tests.fakes.kafka import FakeBroker
 from tests.fakes.memory_journal import MemoryJournal
@@ -39,6 +40,17 @@ class Handler:
         self.received.append(cause.key)
 
 
+class MemoryDeadLetters(VerdictDeadLetters):
+    """Remembers records and reasons."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("no folder"), lambda: datetime.now(UTC))
+        self.kept: list[tuple[int, str]] = []
+
+    def add(self, message: Message, detail: str) -> None:
+        self.kept.append((message.offset, detail))
+
+
 class ImpatientEvent(Event):
     """Waits briefly, whatever the timeout."""
 
@@ -51,13 +63,21 @@ class Ear:
 
     def __init__(self) -> None:
         self.broker, self.handler, self.metrics = FakeBroker(), Handler(), RetrainingMetrics()
+        self.dead_letters = MemoryDeadLetters()
         self.now = datetime.now(UTC)
         self.listener = self.another()
 
     def another(self, journal: HandlingJournal | None = None) -> VerdictConsumer:
         consumer = self.broker.consumer([VERDICTS.name], "homeostat-retraining")
         return VerdictConsumer(
-            consumer, self.handler, MAC, self.metrics, Event(), lambda: self.now, journal or MemoryJournal()
+            consumer,
+            self.handler,
+            MAC,
+            self.metrics,
+            Event(),
+            lambda: self.now,
+            journal or MemoryJournal(),
+            self.dead_letters,
         )
 
     def publish(self, *days: int) -> list[str]:
@@ -118,6 +138,7 @@ def test_records_before_a_failure_are_committed() -> None:
         Event(),
         lambda: ear.now,
         MemoryJournal(),
+        ear.dead_letters,
     )
     with pytest.raises(DependencyUnavailable):
         listener.consume_once(0.1)
@@ -133,7 +154,7 @@ def test_failed_record_is_read_again() -> None:
     ear.handler.raises = [DependencyUnavailable("no ledger")]
     consumer = ear.broker.consumer([VERDICTS.name], "homeostat-retraining")
     listener = VerdictConsumer(
-        consumer, ear.handler, MAC, ear.metrics, stop, lambda: ear.now, MemoryJournal()
+        consumer, ear.handler, MAC, ear.metrics, stop, lambda: ear.now, MemoryJournal(), ear.dead_letters
     )
     listener.start()
     try:
@@ -215,6 +236,8 @@ def test_verdict_with_unknown_error_is_set_aside_after_a_minute() -> None:
     ear.handler.raises = [RuntimeError("a fault of ours")]
     assert ear.listener.consume_once(0.1) == 2
     assert (ear.handler.received, ear.committed, ear.count("set_aside")) == (keys[1:], 2, 1.0)
+    [(offset, detail)] = ear.dead_letters.kept
+    assert (offset, detail.startswith("every attempt failed, the last with error ")) == (0, True)
 
 
 def test_few_attempts_do_not_set_a_verdict_aside() -> None:
@@ -263,3 +286,4 @@ def test_verdict_that_kills_the_process_again_and_again_is_set_aside(tmp_path: P
     assert ear.another(HandlingJournal(tmp_path / "verdicts.json")).consume_once(0.1) == 3
     assert ear.handler.received == [keys[0]] * 4 + [keys[2]]
     assert (ear.committed, ear.count("set_aside")) == (3, 1.0)
+    assert ear.dead_letters.kept == [(1, "its handling ended the process 3 times")]
