@@ -179,6 +179,12 @@ PAGE: tuple[Entry, ...] = (
         "cli.erasure.command",
     ),
     Entry(ACCESS, "keys", "Create, list, rotate and revoke API keys.", module="cli.access.keys"),
+    Entry(
+        ACCESS,
+        "delegations",
+        "Let another person approve in your place, for a time.",
+        module="cli.access.delegations",
+    ),
     Entry(FAULTS, "inject", "Inject drift, data faults and outages."),
     Entry(OBSERVABILITY, "dashboards", "Publish the dashboards to Grafana, and check them."),
 )

@@ -77,9 +77,14 @@ def runs_table(found: list[dict[str, Any]]) -> Table:
 
 
 def _answers(run: dict[str, Any]) -> str:
-    """Who approved or rejected a run: `ann yes, bob no`."""
+    """Who approved or rejected a run, and in whose place: `ann yes, bob for eve no`."""
     given = run.get("approvals") or ()
-    return ", ".join(f"{one.get('actor')} {one.get('answer')}" for one in given if isinstance(one, dict))
+    return ", ".join(f"{_who(one)} {one.get('answer')}" for one in given if isinstance(one, dict))
+
+
+def _who(answer: dict[str, Any]) -> str:
+    delegator = answer.get("on_behalf_of")
+    return f"{answer.get('actor')} for {delegator}" if delegator else str(answer.get("actor"))
 
 
 def approve(

@@ -12,6 +12,7 @@ from threading import Event
 
 from fastapi import FastAPI
 
+from services.retraining.approvals.expiry_clock import expiry_looks
 from services.retraining.controller import Controller
 from services.retraining.dependencies import Dependencies
 from services.retraining.histories import Histories
@@ -149,6 +150,7 @@ def build(
     looks = (
         *make_looks(leaders, pipeline.verify_stored, scheduler, controller.handle_cause, stop, home),
         schedule_looks(deps, controller.handle_cause, lambda: scheduler.leading, stop),
+        expiry_looks(leaders, lambda: scheduler.leading, stop),
     )
     mac = RecordMac(record_secrets(deps.keys.verdicts))
     dead_letters = VerdictDeadLetters(home / "run" / "verdict_dead_letters", clock)

@@ -17,6 +17,7 @@ from services.retraining.deployments.deployment import (
 )
 from services.retraining.histories import Histories
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
+from services.retraining.ledger.approvals.answering import Authority
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.metrics import UNKNOWN_MODEL, RetrainingMetrics
@@ -141,11 +142,8 @@ class Controller:
             model, actor, reason, to_generation, expected_generation, self._pipeline.verify_stored
         )
 
-    def approve(self, run_id: str, actor: str, *, may_be_own: bool) -> Run:
-        """Start a suggested run, or promote a run that passed the gate. `may_be_own`: also one that the actor requested.
-
-        Raises Conflict, NotFound, NotPermitted.
-        """
+    def approve(self, run_id: str, actor: str, authority: Authority) -> Run:
+        """Start a suggested run, or promote a run that passed the gate. Raises Conflict, NotFound, NotPermitted."""
         waiting = self._ledger.run(run_id)
         now = self._histories.event_time(waiting.model)
 
@@ -160,15 +158,17 @@ class Controller:
             now=self._deps.clock(),
             event_time=now,
             objection=objection,
-            may_be_own=may_be_own,
+            authority=authority,
         )
         _log.info("approved", run_id=run_id, model=answered.model, actor=actor, state=answered.state)
         self._wake()
         return answered
 
-    def reject(self, run_id: str, actor: str) -> Run:
-        """Reject a run that waits for approval. Raises Conflict, NotFound."""
-        answered = self._ledger.answer(run_id, answer="no", actor=actor, now=self._deps.clock())
+    def reject(self, run_id: str, actor: str, authority: Authority) -> Run:
+        """Reject a run that waits for approval. Raises Conflict, NotFound, NotPermitted."""
+        answered = self._ledger.answer(
+            run_id, answer="no", actor=actor, now=self._deps.clock(), authority=authority
+        )
         self._metrics.count_end(answered.model, answered.state, answered.created_at, answered.ended_at)
         _log.info("rejected", run_id=run_id, model=answered.model, actor=actor)
         return answered

@@ -42,6 +42,7 @@ class Lifecycle:
         stop: Event,
     ) -> None:
         self._annotator = deps.annotator
+        self._clock = deps.clock
         self._controller = controller
         self._scheduler = scheduler
         self._consumer = verdict_consumer
@@ -83,6 +84,7 @@ class Lifecycle:
 
     def status(self) -> dict[str, Any]:
         """The body of `/status`."""
+        now = self._clock()
         runs = self._ledger.runs(states=(*WORKING, *PHASES))
         found = self._watch.comparisons()
         phases = {one.model: one.to_json() for one in self._ledger.phases.newest()}
@@ -100,6 +102,7 @@ class Lifecycle:
             "verdicts": listening,
             "mlflow": "off" if self._relay is None else (self._relay.problem or "connected"),
             "mlflow_pending_entries": self._ledger.unsent_count(),
+            "delegations": [one.to_json(now) for one in self._ledger.delegations.active(now)],
             "active_runs": [{"run_id": run.run_id, "model": run.model, "state": run.state} for run in runs],
             "models": [
                 {

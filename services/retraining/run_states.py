@@ -20,7 +20,7 @@ State = Literal[
     # final states
     "promoted",  # its version was released
     "succeeded",  # passed the gate and stored; automation is `retrain`, so a person may deploy it
-    "refused",  # the gate or a phase refused it, or the champion changed meanwhile
+    "refused",  # the gate or a phase refused it, the champion changed meanwhile, or nobody approved it in time
     "failed",  # training or packaging failed
     "rejected",  # a person rejected it, or ended its canary or shadow
     "abandoned",  # too little or unfit data, or the service died again and again in one step
@@ -36,7 +36,7 @@ SERVICE_DIED = "service_died"
 ENDS: tuple[State, ...] = ("promoted", "succeeded", "refused", "failed", "rejected", "abandoned")
 
 TRANSITIONS: dict[State, tuple[State, ...]] = {
-    "suggested": ("queued", "rejected"),
+    "suggested": ("queued", "rejected", "refused"),
     "queued": ("snapshotting", "abandoned", "failed"),
     "snapshotting": ("training", "abandoned", "failed"),
     "training": ("packaging", "abandoned", "failed"),

@@ -97,6 +97,22 @@ class Authenticator:
             raise Unauthenticated("the credentials are not an API key", hint=_HINT)
         return self.tokens.verify(credentials)
 
+    def has_key(self, name: str) -> bool:
+        """Whether an API key has that name, also one that is not valid any more. Raises OperatorError."""
+        return bool(self._keys.named(name))
+
+    def has_scope(self, name: str, scope: Scope) -> bool:
+        """Whether who has that name still has a scope, as far as is known here. Raises OperatorError.
+
+        A name that an API key has had is judged by its valid keys. Another one is that of a token, whose scopes are known with
+        the token only: it counts as having it where tokens are accepted.
+        """
+        keys = self._keys.named(name)
+        if not keys:
+            return self.tokens is not None
+        now = self._now()
+        return any(scope in key.scopes and not key.problem(now) for key in keys)
+
     def grant(self, authorization: str, scope: Scope) -> Grant | None:
         """To know the same header again at little cost. None if its credentials lack the scope, or are not those of an API key:
         a token is verified with every request.

@@ -47,6 +47,11 @@ class KeyFile:
         self.refresh()
         return self._keys.get(key_id)
 
+    def named(self, name: str) -> list[ApiKey]:
+        """All keys with a name, also those that ended. Raises OperatorError where the file cannot be read."""
+        self.refresh()
+        return [key for key in self._keys.values() if key.name == name]
+
     def refresh(self) -> int:
         """Look whether the file has changed, at most once a second, and return the generation. Raises OperatorError."""
         now = self._monotonic()

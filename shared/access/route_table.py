@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -105,6 +105,9 @@ ROUTES: Final[Mapping[str, Mapping[Route, Scope | None]]] = {
         ("GET", "/runs/{run_id}/steps"): _R,
         ("POST", "/runs/{run_id}/approve"): _AP,
         ("POST", "/runs/{run_id}/reject"): _AP,
+        ("GET", "/delegations"): _R,
+        ("POST", "/delegations"): _AP,
+        ("POST", "/delegations/{number}/revoke"): _AP,
         ("GET", "/decisions"): _R,
         ("GET", "/decisions/open"): _R,
         ("POST", "/causes/{key}/acknowledge"): _OP,
@@ -140,14 +143,23 @@ ROUTES: Final[Mapping[str, Mapping[Route, Scope | None]]] = {
     },
 }
 
+# Routes that also a caller without the scope may use, in the place of somebody who has it and delegated it.
+DELEGABLE: Final[Mapping[str, frozenset[Route]]] = {
+    "retraining": frozenset({("POST", "/runs/{run_id}/approve"), ("POST", "/runs/{run_id}/reject")}),
+    "console": frozenset({("POST", "/api/runs/{run_id}/approve"), ("POST", "/api/runs/{run_id}/reject")}),
+}
+
 _KNOWN_PATHS, _KNOWN_LENGTH = 1024, 256
 
 
 class RouteTable:
     """The routes of one service."""
 
-    def __init__(self, routes: Mapping[Route, Scope | None]) -> None:
+    def __init__(
+        self, routes: Mapping[Route, Scope | None], delegable: frozenset[Route] = frozenset()
+    ) -> None:
         self.routes = routes
+        self._delegable = [(method, tuple(path.split("/"))) for method, path in sorted(delegable)]
         self._templates: dict[tuple[str, int], list[tuple[tuple[str, ...], Scope | None]]] = {}
         for (method, path), scope in routes.items():
             if "{" in path:
@@ -158,12 +170,20 @@ class RouteTable:
     @classmethod
     def of(cls, service: str) -> RouteTable:
         """Those of a service of the table."""
-        return cls(ROUTES[service])
+        return cls(ROUTES[service], DELEGABLE.get(service, frozenset()))
 
     def scope_of(self, method: str, path: str) -> Scope | None:
         """The scope that a request needs; PUBLIC for none."""
         # Longer ones are not kept: anybody may send them.
         return self._known(method, path) if len(path) <= _KNOWN_LENGTH else self._scope_of(method, path)
+
+    def may_be_delegated(self, method: str, path: str) -> bool:
+        """Whether a caller without the scope may use the route in the place of somebody who delegated it."""
+        segments = path.removesuffix("\n").split("/")
+        return any(
+            method == known and len(template) == len(segments) and _fits(template, segments)
+            for known, template in self._delegable
+        )
 
     def _scope_of(self, method: str, path: str) -> Scope | None:
         method = "GET" if method == "HEAD" else method
@@ -172,9 +192,7 @@ class RouteTable:
             return self.routes[method, path]
         segments = path.split("/")
         for template, scope in self._templates.get((method, len(segments)), ()):
-            if all(
-                part.startswith("{") or part == found for part, found in zip(template, segments, strict=True)
-            ):
+            if _fits(template, segments):
                 return scope
         return Scope.READ
 
@@ -182,3 +200,7 @@ class RouteTable:
         """Raises RuntimeError if a service has routes that are not in the table."""
         if missing := routes - self.routes.keys():
             raise RuntimeError(f"routes that need a scope in shared/access/route_table.py: {sorted(missing)}")
+
+
+def _fits(template: Sequence[str], segments: Sequence[str]) -> bool:
+    return all(part.startswith("{") or part == found for part, found in zip(template, segments, strict=True))

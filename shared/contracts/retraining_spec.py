@@ -145,6 +145,11 @@ class Retraining(Section):
     minimum_rows: int = Field(
         1000, ge=50, description="Runs with fewer labelled training rows are abandoned."
     )
+    approval_timeout: Length | None = Field(
+        None,
+        description="How long a run waits for a person's approval, to start or to be promoted, by the clock; then it ends as "
+        "`refused` (`approval_expired`), and another run can begin. Default: no limit.",
+    )
 
     @field_validator("environment")
     @classmethod
@@ -159,9 +164,11 @@ class Retraining(Section):
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = write(self)
-        # Manifests from before this key keep their bytes, and so their versions' names.
+        # Manifests from before these keys keep their bytes, and so their versions' names.
         if not self.environment:
             document.pop("environment", None)
+        if self.approval_timeout is None:
+            document.pop("approval_timeout", None)
         return document
 
 

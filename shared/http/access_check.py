@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from shared.access.authenticator import Authenticator
-from shared.access.caller import Caller, Unauthenticated
+from shared.access.caller import ANONYMOUS, Caller, Unauthenticated
 from shared.access.directness import is_direct
 from shared.access.route_table import PUBLIC, RouteTable
 from shared.access.scope import Scope
@@ -18,12 +18,15 @@ CALLER: Final = "homeostat.caller"
 STILL_PERMITTED: Final = "homeostat.still_permitted"
 
 Identify = Callable[[MutableMapping[str, Any]], Awaitable[Caller]]
+IsDelegate = Callable[[str], Awaitable[bool]]
 
 
 class AccessCheck:
     """Refuses requests whose caller lacks the scope of the route. `refuse` makes the response, `on_refused` counts the error.
 
     `identify` finds the caller of a request; by default by its `Authorization` header. It raises CallerError and OperatorError.
+    `is_delegate` says of an authenticated name whether somebody delegated their scope to it: such a caller passes on the routes
+    that the table names for that, and the service decides of what it is about.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class AccessCheck:
         authenticator: Authenticator,
         refuse: Callable[[Exception, str], Any],
         identify: Identify | None = None,
+        is_delegate: IsDelegate | None = None,
         on_refused: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._app = app
@@ -42,6 +46,7 @@ class AccessCheck:
         self._refuse = refuse
         self._on_refused = on_refused
         self._identify = identify or self._by_header
+        self._is_delegate = is_delegate
 
     async def __call__(
         self,
@@ -56,7 +61,8 @@ class AccessCheck:
             if needed is not PUBLIC:
                 try:
                     caller = await self._identify(scope)
-                    caller.require(needed)
+                    if needed in caller.scopes or not await self._has_delegation(scope, caller):
+                        caller.require(needed)
                     caller.count()
                     scope[CALLER] = caller
                     scope[STILL_PERMITTED] = partial(self._check_again, scope, needed)
@@ -64,6 +70,13 @@ class AccessCheck:
                     self._on_refused(error)
                     app = self._refuse(error, scope["path"])
         await app(scope, receive, send)
+
+    async def _has_delegation(self, scope: MutableMapping[str, Any], caller: Caller) -> bool:
+        if self._is_delegate is None or caller.name == ANONYMOUS.name:
+            return False
+        if not self._routes.may_be_delegated(scope["method"], scope["path"]):
+            return False
+        return await self._is_delegate(caller.name)
 
     def _check_again(self, scope: MutableMapping[str, Any], needed: Scope) -> None:
         self._authenticator.authenticate(authorization(scope), local_address(scope)).require(needed)

@@ -15,7 +15,7 @@ from shared.access.authenticator import Authenticator
 from shared.access.route_table import RouteTable
 from shared.errors import HomeostatError, InvalidRequest
 from shared.http import health
-from shared.http.access_check import AccessCheck, Identify
+from shared.http.access_check import AccessCheck, Identify, IsDelegate
 from shared.http.errors import DESCRIBED, ErrorResponse, error_response, no_route, wrong_method
 from shared.http.host_check import AllowedHosts, HostCheck
 from shared.http.refused_access import RefusedAccess
@@ -37,12 +37,13 @@ def make_service_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
     openapi_url: str | None = None,
     identify: Identify | None = None,
+    is_delegate: IsDelegate | None = None,
     refuse_access: Callable[[Exception, str], Response] | None = None,
 ) -> FastAPI:
     """The application of `service`, as the table of routes names it. Raises RuntimeError for a route that is not in the table.
 
-    `identify` finds the caller of a request, by default by its `Authorization` header; `refuse_access` makes the response to one
-    that is not let in, by default an error in JSON. Refusals are counted on `registry`.
+    `identify` finds the caller of a request, by default by its `Authorization` header; `is_delegate` is that of `AccessCheck`;
+    `refuse_access` makes the response to one that is not let in, by default an error in JSON. Refusals are counted on `registry`.
 
     The interactive documentation pages are off: they load scripts from the network.
     """
@@ -60,6 +61,7 @@ def make_service_app(
         authenticator=authenticator,
         refuse=refuse_access or refusal,
         identify=identify,
+        is_delegate=is_delegate,
         on_refused=RefusedAccess(registry).count,
     )
     app.add_middleware(HostCheck, hosts=hosts, refuse=refusal)

@@ -50,6 +50,24 @@ class Failing:
         raise Conflict("reached")
 
 
+class NoDelegations(Failing):
+    """A ledger without a delegation; whatever else is asked of it fails. The tests of delegations have some."""
+
+    @property
+    def delegations(self) -> NoDelegations:
+        return self
+
+    def is_delegate(self, *_: object) -> bool:
+        return False
+
+
+class NobodyDelegates(Failing):
+    """As `NoDelegations`, for the console."""
+
+    async def is_delegate(self, _: str) -> bool:
+        return False
+
+
 class FailingRegistry(CollectorRegistry):
     """Metrics can be added; reading them fails."""
 
@@ -79,6 +97,8 @@ def app_of(service: str, authenticator: Authenticator) -> Any:
             authenticator=authenticator,
             metrics=RetrainingMetrics(),
             maximum_body_bytes=1000,
+            ledger=NoDelegations(),
+            clock=lambda: NOW,
         )
         return make_retraining(made, failing)
     if service == "console":
@@ -90,6 +110,7 @@ def app_of(service: str, authenticator: Authenticator) -> Any:
                 logins=console_logins(authenticator),
                 oidc=None,
                 url="",
+                aggregator=NobodyDelegates(),
             ),
             HOSTS,
             failing,

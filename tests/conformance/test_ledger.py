@@ -18,6 +18,7 @@ from sqlalchemy import Engine, inspect, text
 
 from services.retraining.cause import UNCLEAR, Cause
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
+from services.retraining.ledger.approvals.answering import Authority
 from services.retraining.ledger.engine import open_engine
 from services.retraining.ledger.ledger import Decide, Ledger, run_id_of
 from services.retraining.ledger.records import Project, Recorded
@@ -27,11 +28,12 @@ from services.retraining.policy.attention import Issue
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
 from services.retraining.run_states import State
 from services.retraining.watch.blocks import Block
+from shared.access.caller import NotPermitted
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
 from shared.contracts.verdict import Verdict, cause_key
 from shared.errors import Conflict, NotFound, OperatorError
-from tests.fakes.retraining_installation import LOOP, MODEL, START
+from tests.fakes.retraining_installation import LOOP, MODEL, START, loop_with
 from tests.postgres import Postgres
 
 NOW = START
@@ -251,6 +253,68 @@ def test_approval_is_bound_to_the_gate_result(ledger: Ledger) -> None:
     [answer] = ledger.answers("run-k1")
     assert (answer["actor"], answer["about"], answer["gate_digest"]) == ("ann", "promotion", "d1")
     assert ledger.working_runs() == ["run-k1"]
+
+
+def test_delegation_holds_for_its_time_until_it_is_revoked(ledger: Ledger) -> None:
+    delegations, ends_at = ledger.delegations, NOW + timedelta(days=7)
+    first = delegations.create("ann (local)", "bob", model=MODEL, note="leave", now=NOW, ends_at=ends_at)
+    second = delegations.create("eve", "bob", model="", note="", now=NOW, ends_at=ends_at)
+    assert delegations.active(NOW) == [first, second]
+    assert delegations.is_delegate("bob", ends_at - timedelta(seconds=1))
+    assert not delegations.is_delegate("bob", ends_at)
+    assert not delegations.is_delegate("ann", NOW)
+    with pytest.raises(NotPermitted, match="was given by eve"):
+        delegations.revoke(second.id, "ann", now=NOW, may_be_others=False)
+    for actor in ("carl (local)", "somebody else"):
+        ended = delegations.revoke(first.id, actor, now=NOW, may_be_others=True)
+        assert (ended.revoked_by, ended.revoked_at) == ("carl (local)", NOW)
+    assert delegations.active(NOW) == [second]
+    assert delegations.newest() == [second, ended]
+    with pytest.raises(NotFound):
+        delegations.revoke(3, "ann", now=NOW, may_be_others=True)
+
+
+def test_delegate_needs_a_delegation_when_the_answer_is_recorded(ledger: Ledger) -> None:
+    """The check of the request is before: a delegation may be revoked between."""
+    record(ledger, made=replace(RETRAIN, action="suggest"))
+    in_place = Authority(may_be_own=False, delegated=lambda name: name != "dan")
+    ends_at = NOW + timedelta(days=1)
+
+    def answer(at: datetime = NOW) -> None:
+        ledger.answer("run-k1", answer="yes", actor="bob", now=at, authority=in_place)
+
+    with pytest.raises(NotPermitted, match="lacks the scope approve"):
+        answer()
+    # The cause is a request of ann; dan has lost the scope.
+    for giver in ("dan", "ann"):
+        ledger.delegations.create(giver, "bob", model="", note="", now=NOW, ends_at=ends_at)
+    with pytest.raises(NotPermitted, match="in whose place"):
+        answer()
+    ledger.delegations.create("eve", "bob", model="", note="", now=NOW, ends_at=ends_at)
+    with pytest.raises(NotPermitted, match="lacks the scope approve"):
+        answer(ends_at)
+    answer()
+    assert [one["on_behalf_of"] for one in ledger.answers("run-k1")] == ["eve"]
+
+
+def test_run_expires_when_nobody_approves_it_in_time(ledger: Ledger) -> None:
+    timed = LoopSpec.model_validate(loop_with(retraining={"approval_timeout": "2d"}))
+    suggest = replace(RETRAIN, action="suggest")
+    for key, loop in (("k1", SPEC), ("k2", timed), ("k3", timed)):
+        owner = replace(OWNER, loop=loop)
+        ledger.record_cause(
+            cause(key), version="v1", event_time=NOW, now=NOW, owner=owner, decide=lambda *_: suggest
+        )
+    late = NOW + timedelta(days=2)
+    assert ledger.end_expired("run-k2", late - timedelta(seconds=1)) is None
+    assert ledger.end_expired("run-k1", late + timedelta(days=900)) is None
+    with pytest.raises(Conflict, match="nobody approved its start within 2d"):
+        ledger.answer("run-k2", answer="yes", actor="ann", now=late)
+    ended = ledger.end_expired("run-k2", late)
+    assert ended is not None
+    assert (ended.state, ended.reason_code, ended.ended_at) == ("refused", "approval_expired", late)
+    assert ledger.end_expired("run-k2", late) is None
+    assert ledger.answer("run-k3", answer="no", actor="ann", now=late).state == "rejected"
 
 
 @pytest.mark.parametrize("end", ["abandoned", "failed"])
@@ -717,6 +781,8 @@ def test_migration_keeps_rows(engine: Engine, ledger: Ledger) -> None:
         connection.execute(text("DROP TABLE leader_lease"))
         connection.execute(text("DROP TABLE snapshot_marks"))
         connection.execute(text("DROP TABLE shadow_decision"))
+        connection.execute(text("DROP TABLE delegation"))
+        connection.execute(text("ALTER TABLE approval DROP COLUMN on_behalf_of"))
         connection.execute(text("DROP TABLE first_comparison"))
         connection.execute(text("ALTER TABLE release DROP COLUMN note"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0101'"))
@@ -747,6 +813,8 @@ def test_migration_names_detectors(
         connection.execute(text("DROP TABLE leader_lease"))
         connection.execute(text("DROP TABLE snapshot_marks"))
         connection.execute(text("DROP TABLE shadow_decision"))
+        connection.execute(text("DROP TABLE delegation"))
+        connection.execute(text("ALTER TABLE approval DROP COLUMN on_behalf_of"))
         connection.execute(text("DROP TABLE first_comparison"))
         connection.execute(text("ALTER TABLE release DROP COLUMN note"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0104'"))

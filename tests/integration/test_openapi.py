@@ -23,7 +23,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize(
-    ("name", "operations"), [("inference", 12), ("retraining", 27), ("drift", 10), ("console", 20)]
+    ("name", "operations"), [("inference", 12), ("retraining", 30), ("drift", 10), ("console", 20)]
 )
 def test_answers_are_as_documented(running: Running, name: str, operations: int) -> None:
     services, credential = running

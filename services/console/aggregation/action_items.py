@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from services.console.aggregation.console_snapshot import ActionItem, ComponentHealth, Model
 from services.console.aggregation.responses import Run, UnacknowledgedGroup
-from services.console.formatting import count, short
+from services.console.formatting import clock, count, short
 
 # A server may be behind the release log for as long as a swap takes.
 MAXIMUM_SWAP_TIME = timedelta(seconds=30)
@@ -112,6 +112,9 @@ def _run(run: Run) -> ActionItem:
         kind="run",
         title=f"{run.model}: {'a retraining is suggested' if suggested else 'a new version awaits approval'}",
         sentence=run.gate.reason if run.gate and not suggested else run.reason,
+        hint=f"without an answer it ends at {clock(run.approval_expires_at)}"
+        if run.approval_expires_at
+        else "",
         since=run.state_changed_at,
         actions=("approve", "reject"),
         about=run.run_id,

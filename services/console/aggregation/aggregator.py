@@ -54,6 +54,10 @@ class Aggregator:
                 self._made_at = self._ticks()
             return self._snapshot
 
+    async def is_delegate(self, name: str) -> bool:
+        """Whether somebody lets `name` approve in their place now, as retraining says, which decides itself."""
+        return bool((await self.snapshot()).delegations_to(name))
+
     def invalidate(self) -> None:
         """Poll again for the next snapshot: a person has just changed something."""
         self._snapshot = None
@@ -78,6 +82,7 @@ class Aggregator:
             for component in component_health(endpoints, requests, results)
         )
         listed = decisions.body or Decisions()
+        retraining = results[requests.retraining].body
         return ConsoleSnapshot(
             at=now,
             components=components,
@@ -86,6 +91,7 @@ class Aggregator:
             decisions=listed.decisions,
             runs=runs,
             releases=_newest_releases(models),
+            delegations=retraining.delegations if retraining else (),
             action_items=action_items_of(components, models, runs, listed.unacknowledged, now),
             stale=stale_of(
                 {

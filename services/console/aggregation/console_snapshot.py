@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from services.console.aggregation.responses import Alarm, Clock, Decision, Outcomes, Phase, Policy, Run, Watch
+from services.console.aggregation.responses import (
+    Alarm,
+    Clock,
+    Decision,
+    Delegation,
+    Outcomes,
+    Phase,
+    Policy,
+    Run,
+    Watch,
+)
 from shared.contracts.release import Release, slots
 from shared.contracts.verdict import Verdict
 
@@ -131,7 +141,7 @@ class ActionItem:
 
 @dataclass(frozen=True)
 class ConsoleSnapshot:
-    """Everything at the time `at`. `stale` has the lists that are not current."""
+    """Everything at the time `at`. `stale` has the lists that are not current; `delegations` are those that hold now."""
 
     at: datetime
     components: tuple[ComponentHealth, ...]
@@ -142,6 +152,11 @@ class ConsoleSnapshot:
     releases: tuple[Release, ...]
     action_items: tuple[ActionItem, ...]
     stale: dict[str, Stale]
+    delegations: tuple[Delegation, ...] = ()
+
+    def delegations_to(self, name: str) -> tuple[Delegation, ...]:
+        """Those by which somebody of that name approves."""
+        return tuple(one for one in self.delegations if one.delegate == name)
 
     def component(self, name: str) -> ComponentHealth | None:
         """A component by name."""

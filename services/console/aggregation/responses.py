@@ -202,6 +202,15 @@ class Losses(Response):
     policies: tuple[Policy, ...] = ()
 
 
+class Delegation(Response):
+    """That `delegate` approves in the place of `delegator` now; `model` is empty for all models."""
+
+    delegator: str
+    delegate: str
+    model: str = ""
+    ends_at: Time
+
+
 class RetrainingStatus(Response):
     """`/status` of retraining. `verdicts` is the state of its consumer, `mlflow` that of MLflow tracking."""
 
@@ -211,6 +220,7 @@ class RetrainingStatus(Response):
     mlflow: str = ""
     active_runs: tuple[Response, ...] = ()
     models: tuple[Losses, ...] = ()
+    delegations: tuple[Delegation, ...] = ()
 
 
 class Verdicts(Response):
@@ -299,6 +309,7 @@ class Run(Response):
     created_at: Time
     state_changed_at: Time
     ended_at: Time | None
+    approval_expires_at: OptionalTime = None
 
     @property
     def awaits_approval(self) -> bool:

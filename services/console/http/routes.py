@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from services.console.aggregation.aggregator import Aggregator
+from services.console.aggregation.console_snapshot import ConsoleSnapshot
 from services.console.aggregation.data_summary import DataSummary
 from services.console.http.action_client import ActionClient, Actor, path_segment
 from services.console.http.console_access import credential_of
@@ -82,12 +83,14 @@ def make_router(dependencies: Dependencies) -> APIRouter:
     @router.get("/", response_class=HTMLResponse, responses=TO_LOGIN)
     async def page(request: Request) -> Response:
         """The console's page."""
-        return _html(render_page(await dependencies.aggregator.snapshot(), _viewer(request)), PAGE_POLICY)
+        snapshot = await dependencies.aggregator.snapshot()
+        return _html(render_page(snapshot, _viewer(request, snapshot)), PAGE_POLICY)
 
     @router.get("/main", response_class=HTMLResponse)
     async def main(request: Request) -> Response:
         """The content of the page, which its script refreshes."""
-        return _html(render_main(await dependencies.aggregator.snapshot(), _viewer(request)), PAGE_POLICY)
+        snapshot = await dependencies.aggregator.snapshot()
+        return _html(render_main(snapshot, _viewer(request, snapshot)), PAGE_POLICY)
 
     @router.get("/status.json")
     async def status() -> Response:
@@ -191,13 +194,14 @@ async def _read_body(kind: type[Body], request: Request) -> Body:
     return parse_model(kind, await read_json(request, maximum_bytes=MAXIMUM_BODY_BYTES))
 
 
-def _viewer(request: Request) -> Viewer:
-    return Viewer(caller_of(request.scope))
+def _viewer(request: Request, snapshot: ConsoleSnapshot) -> Viewer:
+    caller = caller_of(request.scope)
+    return Viewer(caller, snapshot.delegations_to(caller.name))
 
 
 def _actor(request: Request, claimed: str) -> Actor:
     """The sender, with the credential to forward. Retraining authenticates it, and derives the name to record."""
-    viewer = _viewer(request)
+    viewer = Viewer(caller_of(request.scope))
     name = claimed if viewer.gives_name and claimed else viewer.name
     return Actor(name, credential_of(request.scope))
 

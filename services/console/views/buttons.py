@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 import orjson
@@ -30,7 +30,7 @@ _CONSEQUENCES = {
 class Button:
     """`subject` completes the label for screen readers; `data` are the attributes that the script reads.
 
-    `scope` is the one of its route: without it the button is disabled.
+    `scope` is the one of its route: without it, or a delegation for `model`, the button is disabled.
     """
 
     id: str
@@ -39,12 +39,13 @@ class Button:
     kind: str
     data: Mapping[str, str]
     scope: Scope
+    model: str = ""
 
 
 def action_buttons(item: ActionItem) -> list[Button]:
     """The buttons of an action item."""
     if item.kind == "run":
-        return [_answer_button(item, action) for action in item.actions]
+        return [replace(_answer_button(item, action), model=item.model) for action in item.actions]
     if item.kind != "decision":
         return []
     is_group = item.count > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -33,12 +34,16 @@ def make_app(deps: RouteDependencies, lifecycle: Lifecycle) -> FastAPI:
         finally:
             lifecycle.stop()
 
+    async def is_delegate(name: str) -> bool:
+        return await asyncio.to_thread(deps.ledger.delegations.is_delegate, name, deps.clock())
+
     app = make_service_app(
         "Homeostat retraining",
         make_router(deps),
         service="retraining",
         authenticator=deps.authenticator,
         hosts=deps.hosts,
+        is_delegate=is_delegate,
         is_ready=deps.is_ready,
         registry=deps.metrics.registry,
         lifespan=lifespan,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from services.retraining.ledger.approvals.expiry import expires_at
 from services.retraining.ledger.ledger import Ledger, run_id_of
 from services.retraining.ledger.records import Run
 from shared.contracts.lake_schema import FEATURE_PREFIX, IMPORT, LABEL, SCORE, SCORES, SOURCE, feature_of
@@ -189,7 +190,8 @@ def _run(ledger: Ledger, run_id: str) -> Run | None:
 def describe_run(run: Run, answers: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """A run as JSON, without the loop specification, which the manifest has."""
     shown = {field.name: getattr(run, field.name) for field in fields(run) if field.name != "loop"}
-    return {**shown, "automation": run.loop.automation, "approvals": answers or []}
+    shown |= {"automation": run.loop.automation, "approval_expires_at": expires_at(run)}
+    return {**shown, "approvals": answers or []}
 
 
 def without_measures(described: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.retraining.policy.attention import Issue
 from services.retraining.rollout.releaser import SideSlot
@@ -61,6 +61,22 @@ class Rollback(_Body):
 
 class Answer(_Body):
     """`POST /runs/{run_id}/approve` and `…/reject`."""
+
+    actor: str = Field("", max_length=100)
+
+
+class NewDelegation(_Body):
+    """`POST /delegations`. `until` has an offset from UTC; an empty `model` stands for all models."""
+
+    delegate: str = Field(min_length=1, max_length=100)
+    until: AwareDatetime
+    model: str = Field("", pattern=rf"^$|{MODEL_NAME}")
+    note: str = Field("", max_length=500)
+    actor: str = Field("", max_length=100)
+
+
+class Revocation(_Body):
+    """`POST /delegations/{number}/revoke`."""
 
     actor: str = Field("", max_length=100)
 

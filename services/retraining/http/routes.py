@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from services.retraining.controller import Controller
 from services.retraining.histories import Histories
 from services.retraining.http.dead_letter_routes import add_dead_letter_routes
+from services.retraining.http.delegation_routes import add_delegation_routes
 from services.retraining.http.document import Document
 from services.retraining.http.gate_routes import add_gate_routes
 from services.retraining.http.lineage import (
@@ -37,6 +39,7 @@ from services.retraining.http.request_bodies import (
 )
 from services.retraining.http.step_routes import add_step_routes
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement
+from services.retraining.ledger.approvals.answering import Authority
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.records import Recorded, Run
 from services.retraining.ledger_gauges import clear_gauges, update_gauges, update_policies
@@ -104,6 +107,13 @@ def make_router(deps: RouteDependencies) -> APIRouter:
     """
     router = APIRouter()
     observing = OwnThreads(OBSERVING_THREADS)
+
+    def authority_of(caller: Caller) -> Authority:
+        if Scope.APPROVE not in caller.scopes:
+            still_approves = partial(deps.authenticator.has_scope, scope=Scope.APPROVE)
+            return Authority(may_be_own=False, delegated=still_approves)
+        # An admin may release any version, so the rule of two persons could not bind one.
+        return Authority(may_be_own=Scope.ADMIN in caller.scopes)
 
     def described(run: Run) -> Response:
         return json_response(describe_run(run, deps.ledger.answers(run.run_id)))
@@ -219,23 +229,24 @@ def make_router(deps: RouteDependencies) -> APIRouter:
     add_gate_routes(router, lambda: deps.ledger)
     add_policy_routes(router, deps)
     add_dead_letter_routes(router, deps, _recorded)
+    add_delegation_routes(router, deps)
     add_step_routes(router, lambda: deps.ledger, lambda: deps.store, lambda: deps.runs)
 
     @router.post("/runs/{run_id}/approve", openapi_extra=body_of(Answer))
     def approve(run_id: str, document: Document, caller: By) -> Response:
         """Approve a run: start a suggested one, or promote one that passed the gate; 409 if it does not await approval.
 
-        403 for who requested it, except with the scope admin.
+        403 for who requested it, except with the scope admin. Who lacks the scope approves in the place of a person who delegated
+        it, who must not have requested the run either.
         """
         actor = caller.actor(parse_model(Answer, document).actor)
-        # An admin may release any version, so the rule of two persons could not bind one.
-        own = Scope.ADMIN in caller.scopes
-        return described(deps.controller.approve(run_id, actor, may_be_own=own))
+        return described(deps.controller.approve(run_id, actor, authority_of(caller)))
 
     @router.post("/runs/{run_id}/reject", openapi_extra=body_of(Answer))
     def reject(run_id: str, document: Document, caller: By) -> Response:
-        """Reject a run; 409 if it does not await approval."""
-        return described(deps.controller.reject(run_id, caller.actor(parse_model(Answer, document).actor)))
+        """Reject a run; 409 if it does not await approval. Without the scope, in the place of a person who delegated it."""
+        actor = caller.actor(parse_model(Answer, document).actor)
+        return described(deps.controller.reject(run_id, actor, authority_of(caller)))
 
     @router.get("/decisions")
     def decisions(model: str = "", limit: Limit = 100) -> Response:

@@ -10,7 +10,9 @@ from sqlalchemy import select, update
 
 from services.retraining.cause import Cause
 from services.retraining.ledger.acknowledgements import BulkAcknowledgement, unacknowledged_decisions
-from services.retraining.ledger.approvals import is_repeated, is_requester, not_waiting
+from services.retraining.ledger.approvals.answering import BY_RIGHT, Authority, record_answer
+from services.retraining.ledger.approvals.delegations import Delegations
+from services.retraining.ledger.approvals.expiry import APPROVAL_EXPIRED, expiry_reason, is_expired
 from services.retraining.ledger.deduplication import (
     count_delivery,
     insert_cause,
@@ -23,11 +25,9 @@ from services.retraining.ledger.queries import LedgerQueries
 from services.retraining.ledger.records import Project, Recorded, Run
 from services.retraining.ledger.revisions import record_revision
 from services.retraining.ledger.statements import (
-    ANSWERS,
     add_to_outbox,
     insert_once,
     insert_run,
-    requester_of,
     run_of,
     runs_before,
     transition_run,
@@ -35,7 +35,6 @@ from services.retraining.ledger.statements import (
 )
 from services.retraining.ledger.tables import (
     acknowledgement,
-    approval,
     decision,
     gate,
     outbox,
@@ -46,11 +45,10 @@ from services.retraining.ledger.tables import (
 )
 from services.retraining.ledger.verdict_log import VerdictLog
 from services.retraining.policy.decision import AWAITED, Decision, PastRun, PastVerdict
-from services.retraining.run_states import WAITING, WORKING, State, after_gate
-from shared.access.caller import NotPermitted
+from services.retraining.run_states import WORKING, State
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.release import Release
-from shared.errors import Conflict, NotFound
+from shared.errors import NotFound
 
 Decide = Callable[[Cause, tuple[PastRun, ...], tuple[PastVerdict, ...]], Decision]
 
@@ -73,6 +71,11 @@ class Ledger(LedgerQueries):
         if self.is_fenced:
             with writing(self._engine):
                 pass
+
+    @property
+    def delegations(self) -> Delegations:
+        """Who approves in whose place."""
+        return Delegations(self._engine)
 
     @property
     def verdict_log(self) -> VerdictLog:
@@ -222,58 +225,25 @@ class Ledger(LedgerQueries):
         now: datetime,
         event_time: datetime | None = None,
         objection: Callable[[tuple[PastRun, ...]], str] = lambda _: "",
-        may_be_own: bool = True,
+        authority: Authority = BY_RIGHT,
     ) -> Run:
         """Record a person's approval or rejection of a waiting run; bound to the gate result that was shown.
 
         Answer, transition and budget entry are one transaction. `objection` (pure) gets the other runs and may forbid a start.
-        Repeating the same answer changes nothing. Raises Conflict if the run does not wait, also if it ended otherwise after the
-        same answer, or if `objection` returns a reason; NotPermitted if the actor requested the run, unless `may_be_own`.
+        Repeating the same answer changes nothing. Raises Conflict if the run does not wait, has waited too long, ended otherwise
+        after the same answer, or if `objection` returns a reason; NotPermitted if `authority` does not suffice.
         """
         with writing(self._engine) as connection:
+            return record_answer(connection, run_id, answer, actor, now, event_time, objection, authority)
+
+    def end_expired(self, run_id: str, now: datetime) -> Run | None:
+        """Refuse a run that has waited too long for a person; None if it has not, or somebody has answered."""
+        with writing(self._engine) as connection:
             old = run_of(connection, run_id)
-            if old.state not in WAITING:
-                last = connection.execute(
-                    ANSWERS.where(approval.c.run_id == run_id).order_by(approval.c.id.desc())
-                ).first()
-                if last is not None and is_repeated(old, last.answer, answer):
-                    return old
-                raise not_waiting(old, answer)
-            if not may_be_own and is_requester(requester_of(connection, old.cause_key), actor):
-                raise NotPermitted(
-                    f"run {run_id} was requested under the same name, and needs the approval of another person",
-                    hint="let someone else with the scope approve decide",
-                )
-            starts = old.state == "suggested"
-            if starts and answer == "yes":
-                others = tuple(past for past in runs_before(connection, old.model) if past.run_id != run_id)
-                if reason := objection(others):
-                    raise Conflict(
-                        f"run {run_id} cannot start: {reason}",
-                        hint="try again later, or raise retraining.budget",
-                    )
-            values = {
-                "run_id": run_id,
-                "answer": answer,
-                "actor": actor,
-                "about": "start" if starts else "promotion",
-                "gate_digest": old.gate_digest,
-                "answered_at": now,
-            }
-            connection.execute(approval.insert().values(**values))
-            if answer == "no":
-                return transition_run(
-                    connection,
-                    old,
-                    "rejected",
-                    now,
-                    {"reason_code": "rejected", "reason": f"rejected by {actor}"},
-                )
-            if starts:
-                return transition_run(
-                    connection, old, "queued", now, {"event_time": event_time or old.event_time}
-                )
-            return transition_run(connection, old, after_gate(old.loop.rollout, old.champion), now, {})
+            if not is_expired(old, now):
+                return None
+            why = {"reason_code": APPROVAL_EXPIRED, "reason": expiry_reason(old)}
+            return transition_run(connection, old, "refused", now, why)
 
     def record_release(self, done: Release) -> None:
         """Copy an entry of the release log; a repetition changes nothing."""

@@ -10,13 +10,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.retraining.cause import Cause
 from services.retraining.ledger.records import Project, Run
-from services.retraining.ledger.tables import approval, budget_entry, cause, gate, outbox, run
+from services.retraining.ledger.tables import budget_entry, cause, gate, outbox, run
 from services.retraining.policy.decision import MAX_VERDICTS, Decision, PastRun, PastVerdict
 from services.retraining.run_states import ENDS, OPEN, TRANSITIONS, State
 from shared.contracts.verdict import SCHEDULED
 from shared.errors import Conflict, NotFound
 
-ANSWERS = select(approval.c.answer)
 # Each scheduled detector covers event time without overlap. A verdict on a window that a person chose counts as a cause only.
 EVALUATED = cause.c.verdict["detector"].as_string().in_(SCHEDULED)
 RUNS = (

@@ -3,7 +3,7 @@
 project   cause ─1:1─ decision   cause ─1:n─ revision   cause ─1:0..1─ acknowledgement
             cause ─1:0..1─ run ─ gate, approval, budget_entry, phase, snapshot_marks
             cause ─1:n─ shadow_decision
-release   watch   first_comparison   outbox
+release   watch   first_comparison   outbox   delegation
 """
 
 from __future__ import annotations
@@ -257,6 +257,7 @@ approval = Table(
     Column("run_id", String(80), ForeignKey("run.run_id"), nullable=False),
     Column("answer", String(8), nullable=False),
     Column("actor", Text, nullable=False),
+    Column("on_behalf_of", Text, nullable=False, server_default=""),
     Column("about", String(16), nullable=False),
     Column("gate_digest", String(64), nullable=False),
     Column("answered_at", UtcTimestamp, nullable=False),

@@ -110,3 +110,27 @@ def test_nothing_is_open_to_other_machines(host: str, tmp_path: Path) -> None:
 def test_this_machine_may_be_open(host: str, tmp_path: Path) -> None:
     opened = open_authenticator(HomeostatSettings(home=tmp_path, anonymous_access=True), host)
     assert opened.authenticate(None, "127.0.0.1") == ANONYMOUS
+
+
+def test_scope_of_a_name_is_that_of_its_valid_keys(setup: Setup) -> None:
+    authenticator = setup.authenticator
+    assert authenticator.has_key("ann")
+    assert authenticator.has_scope("ann", Scope.READ)
+    assert not authenticator.has_scope("ann", Scope.APPROVE)
+    setup.now += timedelta(hours=1)
+    assert not authenticator.has_scope("ann", Scope.READ)
+    # Nobody can have a name without a key, unless tokens are accepted.
+    assert not authenticator.has_key("bob")
+    assert not authenticator.has_scope("bob", Scope.READ)
+    authenticator.tokens = NoTokens()
+    assert authenticator.has_scope("bob", Scope.READ)
+    assert not authenticator.has_scope("ann", Scope.READ)
+
+
+class NoTokens:
+    """A verifier that accepts none."""
+
+    def verify(self, token: str) -> Caller:
+        raise Unauthenticated("no")
+
+    def refresh(self) -> None: ...

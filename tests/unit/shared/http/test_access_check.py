@@ -36,14 +36,24 @@ class Service:
         self.use()
         self.refused: list[int] = []
 
-    def use(self, tokens: TokenVerifier | None = None, identify: Identify | None = None) -> None:
+    def use(
+        self,
+        tokens: TokenVerifier | None = None,
+        identify: Identify | None = None,
+        delegates: tuple[str, ...] = (),
+    ) -> None:
         """Check with a verifier of tokens, or as the service itself does."""
+
+        async def is_delegate(name: str) -> bool:
+            return name in delegates
+
         self.app = AccessCheck(
             self._serve,
             routes=RouteTable.of("retraining"),
             authenticator=Authenticator(self.file, anonymous=False, tokens=tokens),
             refuse=self._refuse,
             identify=identify,
+            is_delegate=is_delegate,
         )
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -84,6 +94,18 @@ def test_scope_decides(service: Service) -> None:
     assert service.ask("POST", "/runs/run-1/approve", key) == 403
     assert service.ask("GET", "/runs") == 401
     assert service.ask("GET", "/runs", "Bearer wrong") == 401
+
+
+def test_delegate_passes_where_the_table_says_so(service: Service) -> None:
+    key = f"Bearer {service.text}"
+    service.use(delegates=("ann", "anonymous"))
+    for path in ("/runs/run-1/approve", "/runs/run-1/reject", "/runs/run-1/approve\n"):
+        assert service.ask("POST", path, key) == 200
+        assert service.ask("POST", path) == 401
+    for path in ("/delegations", "/delegations/1/revoke", "/triggers", "/models/toy/rollback"):
+        assert service.ask("POST", path, key) == 403
+    service.use(delegates=("bob",))
+    assert service.ask("POST", "/runs/run-1/approve", key) == 403
 
 
 def test_two_credentials_are_refused(service: Service) -> None:

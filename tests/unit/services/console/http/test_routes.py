@@ -350,6 +350,7 @@ def test_status_json_has_the_same_data() -> None:
 
     document = run(once)
     assert set(document) == {
+        "delegations",
         "at",
         "components",
         "models",

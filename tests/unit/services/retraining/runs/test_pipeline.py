@@ -21,6 +21,7 @@ from sqlalchemy import update
 from services.retraining.cause import Cause
 from services.retraining.controller import Controller
 from services.retraining.dependencies import Dependencies
+from services.retraining.ledger.approvals.answering import Authority
 from services.retraining.ledger.engine import open_engine, writing
 from services.retraining.ledger.ledger import Ledger
 from services.retraining.ledger.phases import Phase
@@ -396,7 +397,7 @@ def test_automation_retrain_releases_nothing(
     assert run.state == "succeeded"
     assert setup.installation.store.latest_generation(MODEL) == 1
     with pytest.raises(Conflict):
-        setup.controller().approve(run.run_id, "ann", may_be_own=True)
+        setup.controller().approve(run.run_id, "ann", Authority())
     done = setup.controller().deploy(MODEL, run.version, "", "ann")
     assert (done.release.version, done.release.generation, done.new) == (run.version, 2, True)
     assert done.notes == ()
@@ -414,7 +415,7 @@ def test_approval_is_bound_to_the_gate_result(
         Cause("k2", MODEL, "request", "again", event_time=START + timedelta(days=30))
     )
     assert busy.decision.reason_code == "run_in_progress"
-    assert setup.controller().approve(run.run_id, "ann", may_be_own=True).state == "promoting"
+    assert setup.controller().approve(run.run_id, "ann", Authority()).state == "promoting"
     done = setup.drive(run.run_id)
     assert (done.state, done.generation) == ("promoted", 2)
     release = setup.installation.store.live_release(MODEL)
@@ -431,7 +432,7 @@ def test_phases_of_the_policy_come_before_the_promotion(
     run = setup.drive(setup.ask())
     if automation == "approve":
         assert run.state == "waiting_for_approval"
-        approved = [setup.controller().approve(run.run_id, "ann", may_be_own=True) for _ in range(2)]
+        approved = [setup.controller().approve(run.run_id, "ann", Authority()) for _ in range(2)]
         run = approved[1]
     assert run.state == ("shadowing" if shadow else "canarying")
     assert setup.drive(run.run_id).state == run.state  # the scheduler leaves it alone
@@ -514,7 +515,7 @@ def test_challenger_not_compared_waits_for_approval(
     assert (run.state, run.reason_code, run.champion) == ("waiting_for_approval", "not_compared", older)
     assert "a person must approve" in run.reason
     assert setup.installation.store.latest_generation(MODEL) == 4
-    setup.controller().approve(run.run_id, "bob", may_be_own=True)
+    setup.controller().approve(run.run_id, "bob", Authority())
     done = setup.drive(run.run_id)
     assert (done.state, done.generation) == ("promoted", 5)
     release = setup.installation.store.live_release(MODEL)
@@ -537,7 +538,7 @@ def test_challenger_not_compared_needs_approval(
 def test_rejection_ends_the_run(template: Installation, good_model: bytes, tmp_path: Path) -> None:
     setup = open_setup(template, good_model, tmp_path, automation="approve")
     run = setup.drive(setup.ask())
-    assert setup.controller().reject(run.run_id, "ann").state == "rejected"
+    assert setup.controller().reject(run.run_id, "ann", Authority()).state == "rejected"
     assert setup.installation.store.latest_generation(MODEL) == 1
 
 

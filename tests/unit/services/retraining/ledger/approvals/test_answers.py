@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.retraining.ledger.approvals import is_repeated, not_waiting
+from services.retraining.ledger.approvals.answers import is_repeated, not_waiting
 from services.retraining.ledger.records import Run
 from services.retraining.run_states import ENDS, WORKING, State
 from shared.contracts.loop_spec import LoopSpec
