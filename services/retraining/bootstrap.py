@@ -240,7 +240,9 @@ def _launcher(settings: RetrainingSettings, home: Path, hidden: tuple[Path, ...]
             claim=settings.kubernetes_claim,
             home=home,
         )
-        launchers["kubernetes"] = KubernetesLauncher(place, ceiling=ceiling)
+        launchers["kubernetes"] = KubernetesLauncher(
+            place, ceiling=ceiling, pending_seconds=settings.kubernetes_pending_seconds
+        )
     return ChosenLauncher(launchers)
 
 

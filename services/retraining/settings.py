@@ -113,6 +113,12 @@ class RetrainingSettings(BaseSettings):
         "",
         description="PersistentVolumeClaim in this namespace whose root is HOMEOSTAT_HOME, with the project folders below it.",
     )
+    kubernetes_pending_seconds: float = Field(
+        1800.0,
+        gt=0,
+        description="Seconds that the pod of such a job may wait for a node and its image; then the job is deleted, and the run "
+        "fails.",
+    )
     reference_rows: int = Field(
         20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."
     )

@@ -48,10 +48,15 @@ def _differences(given: Any, parsed: Any, path: str) -> Iterator[str]:
 
 @dataclass
 class FakeCluster:
-    """Jobs by name, their processes, and the requests so far. `runs`: whether a created job starts."""
+    """Jobs by name, their processes, and the requests so far. `runs`: whether a created job starts.
+
+    `unschedulable`: why no node takes its pod. `lingering`: how often a deleted job is still seen.
+    """
 
     url: str = ""
     runs: bool = True
+    unschedulable: str = ""
+    lingering: int = 0
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     outputs: dict[str, Path] = field(default_factory=dict)
@@ -66,7 +71,7 @@ class FakeCluster:
         if name in self.jobs:
             return 409, {"message": f"jobs.batch {name} already exists"}
         self.jobs[name] = {**manifest, "status": {"active": 1}}
-        if self.runs:
+        if self.runs and not self.unschedulable:
             [container] = manifest["spec"]["template"]["spec"]["containers"]
             self.outputs[name] = self.folder / f"{name}.log"
             with self.outputs[name].open("wb") as log:
@@ -81,6 +86,11 @@ class FakeCluster:
 
     def read(self, name: str) -> tuple[int, dict[str, Any]]:
         job = self.jobs.get(name)
+        if job is not None and "deletionTimestamp" in job["metadata"]:
+            self.lingering -= 1
+            if self.lingering < 0:
+                del self.jobs[name]
+                job = None
         if job is None:
             return 404, {"message": f"jobs.batch {name} not found"}
         process = self.processes.get(name)
@@ -91,8 +101,12 @@ class FakeCluster:
         return 200, job
 
     def delete(self, name: str) -> tuple[int, dict[str, Any]]:
-        if self.jobs.pop(name, None) is None:
+        if name not in self.jobs:
             return 404, {"message": f"jobs.batch {name} not found"}
+        if self.lingering:  # as with propagationPolicy=Foreground, until its pod is gone
+            self.jobs[name]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        else:
+            del self.jobs[name]
         process = self.processes.pop(name, None)
         if process is not None:
             process.terminate()
@@ -118,7 +132,20 @@ class FakeCluster:
             return self.read(name) if method == "GET" else self.delete(name)
         if (method, path) == ("GET", _PODS):
             job = selector.removeprefix("batch.kubernetes.io/job-name=")
-            return 200, {"items": [{"metadata": {"name": f"{job}-x1"}}] if job in self.outputs else []}
+            if self.unschedulable and job in self.jobs:
+                condition = {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": self.unschedulable,
+                }
+                pod = {
+                    "metadata": {"name": f"{job}-x1"},
+                    "status": {"phase": "Pending", "conditions": [condition]},
+                }
+                return 200, {"items": [pod]}
+            started = {"metadata": {"name": f"{job}-x1"}, "status": {"phase": "Running"}}
+            return 200, {"items": [started] if job in self.outputs else []}
         if path.startswith(f"{_PODS}/") and path.endswith("/log"):
             job = path.split("/")[-2].removesuffix("-x1")
             return 200, self.outputs[job].read_text()

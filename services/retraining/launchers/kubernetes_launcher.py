@@ -38,9 +38,16 @@ class KubernetesLauncher:
     """Runs jobs in `place`. What a cluster cannot promise is refused: see `train`."""
 
     def __init__(
-        self, place: JobPlace, *, ceiling: Confinement = UNCONFINED, poll_seconds: float = _POLL_SECONDS
+        self,
+        place: JobPlace,
+        *,
+        ceiling: Confinement = UNCONFINED,
+        pending_seconds: float = 1800.0,
+        poll_seconds: float = _POLL_SECONDS,
     ) -> None:
+        """`pending_seconds`: how long a job's pod may wait until it starts; its time limit counts from then on."""
         self._place = place
+        self._pending_seconds = pending_seconds
         self._ceiling = ceiling
         self._poll_seconds = poll_seconds
 
@@ -49,7 +56,7 @@ class KubernetesLauncher:
 
         1. delete jobs that an earlier attempt of this run has left   2. write the job's file and create the job
         3. wait until it has ended, or `stop` is set: then it is deleted   4. read its result
-        Raises what `run_training` raises; TrainingFailed if it must have no network, which no job can promise;
+        Raises what `run_training` raises; TrainingFailed if it must have no network, which no job can promise, or does not start;
         DependencyUnavailable while the cluster cannot be reached.
         """
         limits = job.confinement.within(self._ceiling)
@@ -64,7 +71,7 @@ class KubernetesLauncher:
         folder = job.log.parent
         job_file, result = folder / "job.json", folder / "result.json"
         manifest = job_manifest(job, self._place, job_file, result)
-        cluster = _Cluster(self._place.namespace)
+        cluster = _Cluster(self._place.namespace, self._poll_seconds)
         self._delete_others(cluster, job)
         result.unlink(missing_ok=True)
         write_job(job, job_file)
@@ -85,17 +92,30 @@ class KubernetesLauncher:
 
     def _wait(self, cluster: _Cluster, name: str, job: TrainingJob, stop: Event) -> str:
         """How the job has ended. It goes on while the cluster does not answer for a moment."""
-        answered = time.monotonic()
+        created = answered = time.monotonic()
+        is_pending = True
         while True:
             try:
                 if ended := cluster.end_of(name):
                     return ended
+                if is_pending:
+                    reason = cluster.pending(name)
+                    is_pending = bool(reason)
+                    if reason and time.monotonic() - created > self._pending_seconds:
+                        raise self._unstarted(name, reason)
                 answered = time.monotonic()
             except DependencyUnavailable:
                 if time.monotonic() - answered > _UNREACHABLE_SECONDS:
                     raise
             if stop.wait(self._poll_seconds):
                 raise Interrupted(job.run_id)
+
+    def _unstarted(self, name: str, reason: str) -> TrainingFailed:
+        return TrainingFailed(
+            f"the Kubernetes job {name} has not started within {self._pending_seconds:g} s: {reason}",
+            hint=f"see `kubectl -n {self._place.namespace} describe job {name}` while one waits; training.resources in loop.yaml "
+            "and the claim must fit a node. HOMEOSTAT_RETRAINING_KUBERNETES_PENDING_SECONDS lets jobs wait longer",
+        )
 
     def _delete_others(self, cluster: _Cluster, job: TrainingJob) -> None:
         names = cluster.jobs_of(job.run_id)
@@ -108,7 +128,7 @@ class KubernetesLauncher:
 class _Cluster:
     """The calls of the official client that the launcher needs. Raises DependencyUnavailable, OperatorError."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, poll_seconds: float) -> None:
         from kubernetes import client, config
 
         settings = client.Configuration()
@@ -126,6 +146,7 @@ class _Cluster:
         api = client.ApiClient(settings)
         self._batch, self._core = client.BatchV1Api(api), client.CoreV1Api(api)
         self._namespace = namespace
+        self._poll_seconds = poll_seconds
 
     def create(self, manifest: dict[str, Any]) -> None:
         """Create a job."""
@@ -169,7 +190,7 @@ class _Cluster:
                     f"the Kubernetes job {names[0]} was deleted and is not gone after {_DELETION_SECONDS:g} s",
                     hint=f"see `kubectl -n {self._namespace} describe job {names[0]}`",
                 )
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._poll_seconds)
 
     def log_of(self, name: str) -> str:
         """The last lines that the job's pod has printed. A container that never started has no log, which the cluster refuses."""
@@ -178,13 +199,32 @@ class _Cluster:
         except OperatorError as error:
             return f"; its log cannot be read: {error.message}"
 
+    def pending(self, name: str) -> str:
+        """Why the job's pod has not started; empty once it has."""
+        pods = self._pods_of(name)
+        if not pods:
+            return "it has no pod"
+        status = pods[0].status
+        if status is None or status.phase != "Pending":
+            return ""
+        waiting = [
+            one.state.waiting for one in status.container_statuses or () if one.state and one.state.waiting
+        ]
+        texts = [
+            f"{one.reason}: {one.message}"
+            for one in status.conditions or ()
+            if one.status == "False" and one.message
+        ]
+        texts += [f"{one.reason}: {one.message or ''}" for one in waiting if one.reason]
+        return "; ".join(texts)[:1000] or "its pod is pending"
+
+    def _pods_of(self, name: str) -> list[Any]:
+        selector = f"batch.kubernetes.io/job-name={name}"
+        found = _called(self._core.list_namespaced_pod, self._namespace, label_selector=selector)
+        return list(found.items)
+
     def _log_of(self, name: str) -> str:
-        pods = _called(
-            self._core.list_namespaced_pod,
-            self._namespace,
-            label_selector=f"batch.kubernetes.io/job-name={name}",
-        )
-        for pod in pods.items:
+        for pod in self._pods_of(name):
             text = _called(
                 self._core.read_namespaced_pod_log,
                 pod.metadata.name,

@@ -64,13 +64,23 @@ def run_file(path: Path, result: Path, stop: Event) -> int:
 
 
 def read_result(path: Path) -> bool:
-    """Whether there is a result. Raises the error of a training that failed."""
+    """Whether there is a result. Raises the error of a training that failed, and TrainingFailed for what is no result.
+
+    The training command can write there; what is no result now would be none at the next attempt.
+    """
     if not path.is_file():
         return False
-    told: dict[str, str] = orjson.loads(read_regular(path, maximum_bytes=_MAXIMUM_BYTES))
-    if told:
-        raise _ENDS.get(told["kind"], TrainingFailed)(told["error"], hint=told["hint"])
-    return True
+    try:
+        told = orjson.loads(read_regular(path, maximum_bytes=_MAXIMUM_BYTES))
+        if told == {}:
+            return True
+        kind, message, hint = (str(told[name]) for name in ("kind", "error", "hint"))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise TrainingFailed(
+            f"{path.name} is not the result of a training: {error}",
+            hint="something else has written this file, such as the training command",
+        ) from error
+    raise _ENDS.get(kind, TrainingFailed)(message, hint=hint)
 
 
 def main(arguments: list[str]) -> int:

@@ -108,6 +108,16 @@ def test_pod_that_never_started_fails_the_run(
         trained(installation, launcher(installation), "pulling", KUBERNETES)
 
 
+def test_job_that_no_node_takes_fails_the_run(cluster: FakeCluster, installation: Installation) -> None:
+    """It would wait without end: the deadline of a pod counts from its start."""
+    cluster.unschedulable = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    with pytest.raises(
+        TrainingFailed, match="not started within 0.2 s: Unschedulable: 0/3 nodes are available"
+    ):
+        trained(installation, launcher(installation, pending_seconds=0.2), "pending", KUBERNETES)
+    assert cluster.jobs == {}
+
+
 def test_job_whose_creation_was_not_answered_is_deleted(
     cluster: FakeCluster, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,9 +156,14 @@ def test_job_of_an_earlier_attempt_is_deleted_first(cluster: FakeCluster, instal
     }
     cluster.jobs["homeostat-left"] = {**left, "status": {}}
     cluster.jobs["other"] = {**left, "metadata": {"name": "other", "labels": {"homeostat.io/run": "other"}}}
+    cluster.lingering = 2
     trained(installation, launcher(installation), "again", KUBERNETES)
     assert "homeostat-left" not in cluster.jobs
     assert "other" in cluster.jobs
+    # Its pod may write to the run's folder until it is gone: no other job is created before.
+    asked = [request for request in cluster.requests if "left" in request or request.startswith("POST")]
+    seen = [request.replace(f"/apis/batch/v1/namespaces/{NAMESPACE}/", "") for request in asked]
+    assert seen == ["DELETE jobs/homeostat-left", *["GET jobs/homeostat-left"] * 3, "POST jobs"]
 
 
 def test_network_that_cannot_be_denied_is_refused(cluster: FakeCluster, installation: Installation) -> None:

@@ -40,6 +40,17 @@ def test_failure_is_raised_where_the_result_is_read(tmp_path: Path) -> None:
         read_result(tmp_path / "result.json")
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"{", b"[]", b"0", b'"end"', b"[1]", b'{"kind": "TrainingFailed"}', b"\xff", b"x" * (5 << 20)],
+)
+def test_garbage_in_the_place_of_a_result_fails_the_training(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(garbage)
+    with pytest.raises(TrainingFailed, match="is not the result of a training"):
+        read_result(path)
+
+
 def test_variables_of_a_job_are_for_its_owner_only(tmp_path: Path) -> None:
     write_job(job(tmp_path, ""), tmp_path / "job.json")
     assert (tmp_path / "job.json").stat().st_mode & 0o077 == 0
