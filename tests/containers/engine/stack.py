@@ -19,12 +19,14 @@ PAGE = ROOT / "docs" / "containers.md"
 # The template's example data end the day before: a later time would leave a training nothing but rows that are too old.
 EVENT_TIME = "2026-02-01T12:00:00+00:00"
 ROW = {"service": "express", "distance_km": 400.0, "weight_kg": 2.5, "parcels_today": 400}
+# Arrow's threads may still hold the file system, which is Python's, when the interpreter ends: it then aborts now and then.
 COUNT_ROWS = """
-import sys
+import os, sys
 from shared.stores.lake import Lake
 lake = Lake("/data/lake")
 table = lake.open(lake.predictions(sys.argv[1]))
-print(0 if table is None else table.to_pyarrow_table(columns=["prediction_id"]).num_rows)
+print(0 if table is None else table.to_pyarrow_table(columns=["prediction_id"]).num_rows, flush=True)
+os._exit(0)
 """
 
 
@@ -41,6 +43,10 @@ class Stack:
     def __init__(self, engine: MachineEngine | DebianEngine, clone: Path, variables: dict[str, str]) -> None:
         self._engine, self._clone, self._variables = engine, clone, variables
 
+    def at(self, clone: Path) -> Stack:
+        """The same composition, from another clone."""
+        return Stack(self._engine, clone, self._variables)
+
     def run(self, command: str, *, timeout_s: float = 600.0) -> str:
         """Run bash commands to their end; what they printed. Raises CheckFailed."""
         done = self.attempt(command, timeout_s=timeout_s)
@@ -52,7 +58,7 @@ class Stack:
 
     def attempt(self, command: str, *, timeout_s: float = 600.0) -> subprocess.CompletedProcess[str]:
         """Run bash commands to their end, whatever that is."""
-        return self._engine.run(command, timeout_s=timeout_s, variables=self._variables)
+        return self._engine.run(command, self._clone, timeout_s=timeout_s, variables=self._variables)
 
     def compose(self, arguments: str, *, timeout_s: float = 900.0) -> str:
         """Run `docker compose`. Raises CheckFailed."""
@@ -112,11 +118,12 @@ class Stack:
     def host_kill(self, service: str, image: str) -> None:
         """Kill a container's first process as the machine's administrator would: its restart policy brings it back."""
         container = self.compose(f"ps --quiet {service}").strip()
-        process = self.run(f"docker inspect --format '{{{{.State.Pid}}}}' {container}").strip()
-        self.run(f"docker run --rm --privileged --pid host {image} kill -9 {process}")
-        ends = time.monotonic() + 30
         restarts = f"docker inspect --format '{{{{.RestartCount}}}}' {container}"
-        while self.run(restarts).strip() in ("", "0"):
+        before = self.run(restarts)
+        process = self.run(f"docker inspect --format '{{{{.State.Pid}}}}' {container}").strip()
+        self.run(f"docker run --rm --privileged --pid host {image} sh -c 'kill -9 {process}'")
+        ends = time.monotonic() + 30
+        while self.run(restarts) == before:
             expect(time.monotonic() < ends, f"{service} was not started again")
             time.sleep(1)
 

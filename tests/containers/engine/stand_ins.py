@@ -54,8 +54,9 @@ def provide(
             continue
         on_progress(f"base image {name} from Debian's packages")
         _make(engine, work, name)
-    labelled = 'docker image inspect --format "{{index .Config.Labels \\"stand-in\\"}}"'
-    return [name for name in wanted() if engine.run(f"{labelled} {name}").stdout.strip() == "yes"]
+    # Only what came from a registry has a digest there.
+    digests = "docker image inspect --format '{{len .RepoDigests}}'"
+    return [name for name in wanted() if engine.run(f"{digests} {name}").stdout.strip() == "0"]
 
 
 def _make(engine: MachineEngine | DebianEngine, work: Path, name: str) -> None:
@@ -63,9 +64,7 @@ def _make(engine: MachineEngine | DebianEngine, work: Path, name: str) -> None:
         root, packed = work / "bookworm-root", work / "bookworm.tar"
         debootstrap("bookworm", "ca-certificates", root)
         subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True)
-        _done(
-            engine, f"docker import --change 'CMD [\"bash\"]' --change 'LABEL stand-in=yes' {packed} {ROOT}"
-        )
+        _done(engine, f"docker import --change 'CMD [\"bash\"]' {packed} {ROOT}")
         packed.unlink()
         shutil.rmtree(root)
     if name == DEBIAN:
@@ -82,7 +81,7 @@ def _make(engine: MachineEngine | DebianEngine, work: Path, name: str) -> None:
         (folder / "jars").mkdir(exist_ok=True)
         for jar in ensure_jars(jars):
             shutil.copy(jar, folder / "jars")
-    _done(engine, f"docker build --label stand-in=yes --tag {name} {folder}")
+    _done(engine, f"docker build --tag {name} {folder}")
 
 
 def _done(engine: MachineEngine | DebianEngine, command: str) -> None:

@@ -35,6 +35,14 @@ STOP_S = 40.0
 TRAFFIC = 40
 
 
+def init_and_deploy(name: str, *, library: str = "numpy") -> str:
+    """The commands of section `Your own model` for a template of `homeostat init`, as a model of this name."""
+    commands = documented("Your own model").replace("my-model", name)
+    return commands.replace(
+        f"init /projects/{name}", f"init /projects/{name} --with {library} --model {name}"
+    )
+
+
 @dataclass
 class Walk:
     """The steps of the walk. `seconds` are its own measurements, by name."""
@@ -81,10 +89,7 @@ class Walk:
     def own_model(self, library: str, lock: str) -> None:
         """Section `Your own model`, with a template of `homeostat init`."""
         stack, name = self.stack, library.replace("-", "")
-        commands = documented("Your own model").replace("my-model", name)
-        commands = commands.replace(
-            f"init /projects/{name}", f"init /projects/{name} --with {library} --model {name}"
-        )
+        commands = init_and_deploy(name, library=library)
 
         def train() -> None:
             if lock:
