@@ -252,6 +252,8 @@ def test_only_what_packages_versions_gets_the_signing_key(everything: list[Manif
     assert reached["shipper"] == reached["sink"] == {"prediction_log.key"}
     assert reached["drift"] == {"signing.pub", "verdicts.key", "prediction_log.key"}
     assert reached["console"] == set()
+    # It can neither write rows into the lake nor look up whose pseudonym one is.
+    assert reached["retraining"] == {"signing.pem", "signing.pub", "prediction_id.key", "verdicts.key"}
 
 
 def test_volumes_are_mounted_where_the_images_have_folders(manifests: list[Manifest]) -> None:

@@ -80,6 +80,7 @@ def ensure_keys(home: Path) -> Keys:
     """The keys below `home`; missing ones are created. Safe to call from several threads, processes and containers at once.
 
     A folder that holds some keys without the private one was made for a service that needs no others: nothing is added to it.
+    Nor to one with the key pair that cannot be written to: a mounted secret has the keys that its service needs.
     """
     folder = home / "keys"
     keys = Keys(folder)
@@ -87,6 +88,8 @@ def ensure_keys(home: Path) -> Keys:
         return keys
     secrets = (keys.prediction_id, keys.prediction_log, keys.verdicts, keys.pseudonyms)
     if all(path.exists() for path in (keys.signing, keys.verifying, *secrets)):
+        return keys
+    if keys.signing.exists() and keys.verifying.exists() and not os.access(folder, os.W_OK):
         return keys
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _create(keys.prediction_id, os.urandom(SECRET_BYTES))

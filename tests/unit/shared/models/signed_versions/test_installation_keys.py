@@ -112,3 +112,14 @@ def test_server_needs_only_public_key_and_secret(tmp_path: Path) -> None:
     given = ensure_keys(tmp_path / "server")
     assert given.prediction_id_secret() == made.prediction_id_secret()
     assert sorted(path.name for path in folder.iterdir()) == ["prediction_id.key", "signing.pub"]
+
+
+def test_mounted_keys_of_a_service_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ensure_keys(tmp_path)
+    for path in (keys.prediction_log, keys.pseudonyms):
+        path.unlink()
+    monkeypatch.setattr(
+        "os.access", lambda path, mode: False
+    )  # as root, which these tests may be, all is writable
+    assert ensure_keys(tmp_path) == keys
+    assert {path.name for path in keys.folder.iterdir()} == ALL - {"prediction_log.key", "pseudonyms.key"}
