@@ -21,6 +21,7 @@ _ADDED_TO_GATE = frozenset(
 # Words of Dask and of Kubernetes, such as GPU and nvidia.com/gpu.
 RESOURCE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$"
 LauncherName = Literal["process", "dask", "kubernetes"]
+MAX_TRIGGERS = 32
 ResourceName = Annotated[str, Field(pattern=RESOURCE_NAME, max_length=100)]
 VariableName = Annotated[str, Field(pattern=VARIABLE_NAME, max_length=100)]
 
@@ -31,6 +32,7 @@ class DriftTrigger(Section):
     when: Literal["drift"]
     kinds: tuple[Literal["feature", "prediction", "estimated_performance", "performance"], ...] = Field(
         ("performance",),
+        max_length=4,
         description="Signals that count: feature, prediction, estimated_performance (without outcomes), performance.",
     )
     windows: int = Field(1, ge=1, description="Number of consecutive verdicts that must have such drift.")
@@ -132,8 +134,10 @@ class Retraining(Section):
         description="Names of environment variables of the service that the training command receives, beside a few without "
         "secrets such as PATH, HOME and LANG.",
     )
+    # Each is looked at for each verdict, also of a policy that somebody only asks about (`what-if`).
     triggers: tuple[Trigger, ...] = Field(
         (),
+        max_length=MAX_TRIGGERS,
         description="Conditions that start a run; `when` selects the form. Without triggers, only requests and alerts "
         "start runs.",
     )

@@ -11,6 +11,7 @@ from services.retraining.policy import what_if as policy
 from services.retraining.policy.decide import decide
 from services.retraining.policy.decision import MAX_VERDICTS
 from services.retraining.policy.what_if import LoggedDecision, what_if
+from shared.contracts.retraining_spec import MAX_TRIGGERS
 from shared.contracts.verdict import Verdict
 from tests.unit.services.retraining.policy.test_decide import PERFORMANCE, at, spec_with, verdict
 
@@ -66,3 +67,13 @@ def test_verdicts_on_replaced_versions_are_left_out() -> None:
     assert what_if(spec_with(), logged(verdict(1), code="version_replaced"), at(0)) == []
     [one] = what_if(spec_with(), logged(verdict(1, "data_fault")), at(0))
     assert one.decision.reason_code == "bad_data"
+
+
+def test_number_of_triggers_is_bounded() -> None:
+    """Whoever may read may ask: a policy of a million triggers would keep a processor busy for hours."""
+    schedule = {"when": "schedule", "every": "5d"}
+    spec_with("observe", triggers=[schedule] * MAX_TRIGGERS)
+    with pytest.raises(ValueError, match="at most 32 items"):
+        spec_with("observe", triggers=[schedule] * (MAX_TRIGGERS + 1))
+    with pytest.raises(ValueError, match="at most 4 items"):
+        spec_with("observe", triggers=[{"when": "drift", "kinds": ["feature"] * 5}])
