@@ -46,6 +46,12 @@ class RetrainingSettings(BaseSettings):
         ge=1,
         description="Maximum number of runs executed at the same time, each of another model; the oldest begins first.",
     )
+    maximum_models: int = Field(
+        1000,
+        ge=1,
+        description="Maximum number of models with a release. Deploying the first version of another one is refused; the models "
+        "that exist are not affected. Inference, drift and their metrics grow with this number.",
+    )
     project_roots: str = Field(
         "",
         description="Folders, separated by colons, below which all project folders are trusted. Other project folders must "

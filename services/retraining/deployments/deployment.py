@@ -71,6 +71,8 @@ def deploy(
         )
     verify_stored(model, version)
     served = deps.store.live_release(model)
+    if served is None:
+        _check_room(deps, model)
     notes = _type_changes(deps, manifest, served)
     directory = _checked_folder(deps, Path(request.directory), model) if request.directory else ""
     is_served = served is not None and served.version == version
@@ -149,6 +151,16 @@ def record_unfinished(deps: Dependencies) -> None:
             model=model,
             version=served.version,
             hint="deploy the project again if its folder changed: the process died in the deployment",
+        )
+
+
+def _check_room(deps: Dependencies, model: str) -> None:
+    """Raises Conflict where there are as many models as may be. Deployments at the same moment may be one too many each."""
+    models, maximum = deps.store.models(), deps.settings.maximum_models
+    if model not in models and len(models) >= maximum:
+        raise Conflict(
+            f"{len(models)} models have a release, the maximum is {maximum}",
+            hint="raise HOMEOSTAT_RETRAINING_MAXIMUM_MODELS, or use another installation",
         )
 
 

@@ -268,6 +268,18 @@ def test_a_deployment_whose_process_died_after_the_release_is_completed(
     assert place.deps.ledger.project(MODEL) == done
 
 
+def test_models_beyond_the_maximum_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first version of another model is: those that exist are deployed and rolled back as before."""
+    place = Place(tmp_path)
+    place.deps = replace(place.deps, settings=RetrainingSettings(latency_calls=5, maximum_models=1))
+    assert place.deploy(place.version(2.0)).new
+    monkeypatch.setattr(place.deps.store, "models", lambda: ["other"])
+    monkeypatch.setattr(place.deps.store, "live_release", lambda _: None)
+    with pytest.raises(Conflict, match="1 models have a release, the maximum is 1") as refused:
+        place.deploy(place.version(3.0))
+    assert "HOMEOSTAT_RETRAINING_MAXIMUM_MODELS" in refused.value.hint
+
+
 def test_a_log_that_cannot_be_read_stops_no_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(_: str) -> None:
         raise IntegrityError("the release log was changed")
