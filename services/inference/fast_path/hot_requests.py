@@ -25,6 +25,7 @@ from services.inference.fast_path.infer_reader import InferReader, Write
 from services.inference.fast_path.liveness_probes import LivenessProbes
 from services.inference.fast_path.number_array import NumberArrays
 from services.inference.fast_path.predict_reader import PredictReader
+from services.inference.fast_path.reading_slices import ReadingSlices
 from services.inference.fast_path.reply import Reply
 from services.inference.fast_path.request_groups import Answer, Asked, Plan, RequestGroups, answer_safely
 from services.inference.fast_path.tensor_rows import TensorRowsPlan
@@ -79,6 +80,7 @@ class HotRequests:
         self.admission = admission
         self.layouts = HeaderLayouts()
         self.probes = LivenessProbes()
+        self.reading = ReadingSlices()
         self.maximum_body_bytes = maximum_body_bytes
         self.maximum_buffered_bytes = maximum_buffered_bytes
         self.receive_seconds = receive_seconds

@@ -1,7 +1,8 @@
 """A connection: uvicorn's protocol, with requests for predictions answered as their bytes arrive.
 
 1. While an answer is due, or a request is in the ordinary path, further bytes wait or go there: answers keep their order.
-2. A header block that is known (`HeaderLayouts`) and a complete body are a request; `HotRequests` takes it or not.
+2. A header block that is known (`HeaderLayouts`) and a complete body are a request; `HotRequests` takes it or not. Long bodies
+   that arrive together are read in slices (`ReadingSlices`).
 3. Everything else is fed to uvicorn's parser, byte for byte, and becomes an ASGI request: also the header blocks that are new,
    slow bodies, and requests that turn out to be wrong.
 4. A liveness probe whose bytes are known (`LivenessProbes`) is answered at once: a supervisor would restart a busy server.
@@ -25,6 +26,7 @@ from services.inference.fast_path.header_layout import HeaderLayout, RequestHead
 from services.inference.fast_path.header_size import LARGE_HEADERS, SLOW_HEADERS, HeaderLimit, abort, refuse
 from services.inference.fast_path.hot_requests import SWEEPS, HotRequests
 from services.inference.fast_path.liveness_probes import LIVE
+from services.inference.fast_path.reading_slices import LONG_BYTES
 from services.inference.fast_path.reply import Reply
 from shared.http.connections import CLOSE, stop_answering
 
@@ -238,6 +240,20 @@ class FastProtocol(HttpToolsProtocol):
             self._waiting += data[end:]
             data = data[:end]
         self._request = data
+        if length > LONG_BYTES:
+            hot.reading.submit(self._submit)
+        else:
+            self._submit()
+        return True
+
+    def _submit(self) -> None:
+        """Let the request be read and answered."""
+        hot, head, data = cast(HotRequests, self._hot), cast(RequestHead, self._head), self._request
+        if self.transport.is_closing():  # since it was put aside: nobody receives an answer
+            self._request = b""
+            return
+        start = len(head.block)
+        end = start + head.body_bytes
         if head.model is not None:
             taken = hot.submit_infer(head.model, data, start, end, head.head_bytes, self._answer)
         else:
@@ -246,7 +262,6 @@ class FastProtocol(HttpToolsProtocol):
             self._end_idle_time()
         else:
             self._answer(None)
-        return True
 
     def _take_probe(self, data: bytes) -> bool:
         """Answer the liveness probe `data`; False: it is for the parser."""

@@ -263,6 +263,43 @@ def test_pipelined_answers_keep_their_order(server: SocketServer) -> None:
     assert [kind in answer for kind, answer in zip(kinds, answers, strict=True)] == [True] * 6
 
 
+def test_long_bodies_that_are_put_aside_are_answered_in_order(
+    toys: ToyStore, servers: list[SocketServer]
+) -> None:
+    server = SocketServer(toys, fast=True)
+    servers.append(server)
+    clients = [warm(server) for _ in range(4)]
+    assert server.hot is not None
+    server.hot.reading.seconds = 0.0  # one body in each iteration
+    long = request("/predict", json.dumps({"model": "toy", "rows": [ROW] * 40 + [{"count": 1}]}).encode())
+    rows = request("/predict", json.dumps({"model": "toy", "rows": [ROW] * 50}).encode() + b" " * 4096)
+    for client in clients:
+        client.sendall(rows + INFER + long + rows)
+    for client in clients:
+        answers = read_answers(client, 4)
+        assert [answer[9:12] for answer in answers] == [b"200", b"200", b"422", b"200"]
+        assert [answer.count(b"prediction_id") for answer in answers] == [50, 1, 0, 50]
+
+
+def test_client_that_leaves_is_not_read(toys: ToyStore, servers: list[SocketServer]) -> None:
+    server = SocketServer(toys, fast=True)
+    servers.append(server)
+    client = warm(server)
+    logged = len(server.spool.predictions)
+    hot = server.hot
+    assert hot is not None
+    put_aside: list[Any] = []
+    hot.reading.submit = put_aside.append  # type: ignore[method-assign]
+    client.sendall(
+        request("/predict", json.dumps({"model": "toy", "rows": [ROW] * 50}).encode() + b" " * 4096)
+    )
+    eventually(lambda: bool(put_aside), "the body is put aside")
+    client.close()
+    eventually(lambda: not hot.connections, "the connection has ended")
+    put_aside[0]()
+    assert len(server.spool.predictions) == logged
+
+
 def test_end_of_the_server_loses_no_request(server: SocketServer) -> None:
     """Every request that a client has sent is answered, the last one of a connection with `Connection: close`."""
     ended = Ended(server, 16)
