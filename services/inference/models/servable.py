@@ -176,11 +176,13 @@ class Servable:
         self._check(output)
         return output
 
-    def stop_call(self, thread: int) -> None:
-        """Stop the call that this thread makes, where the engine can: it raises CallStopped there. For any thread."""
+    def stop_call(self, thread: int) -> bool:
+        """Stop the call that this thread makes, which then raises CallStopped; False: this engine cannot. For any thread."""
         self.was_stopped = True
         if isinstance(engine := self._engine, Stoppable):
             engine.stop(thread)
+            return True
+        return False
 
     def measure(self, one: Batch, many: Batch) -> None:
         """Time calls of one row and of many, for the estimate and for `batches`."""

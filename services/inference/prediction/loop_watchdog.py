@@ -55,19 +55,21 @@ class LoopWatchdog:
         self._servable = None
 
     def _run(self, watched: int) -> None:
-        last = 0
+        last = stopped = 0
         while not self._ended.wait(self.period):
             # In this order: a call that begins in between has another number next time.
             servable, call = self._servable, self._call
-            if servable is None:
-                continue
-            if call == last:
-                _log.warning(
-                    "model_call_stopped",
-                    model=servable.model,
-                    version=servable.version_short,
-                    seconds=self.period,
-                    next="it is made again on a thread, like all further calls of this version",
-                )
-                servable.stop_call(watched)
+            if servable is not None and call == last != stopped:
+                stopped = call
+                _stop(servable, watched, self.period)
             last = call
+
+
+def _stop(servable: Servable, thread: int, seconds: float) -> None:
+    names = {"model": servable.model, "version": servable.version_short, "seconds": seconds}
+    if servable.stop_call(thread):
+        _log.warning(
+            "model_call_stopped", **names, next="this and further calls of the version are made on threads"
+        )
+    else:
+        _log.warning("model_call_blocks", **names, next="further calls of the version are made on threads")

@@ -76,8 +76,9 @@ class Stops:
     def __init__(self) -> None:
         self.stopped: list[int] = []
 
-    def stop_call(self, thread: int) -> None:
+    def stop_call(self, thread: int) -> bool:
         self.stopped.append(thread)
+        return False
 
 
 def test_short_calls_one_after_the_other_are_not_stopped() -> None:
@@ -94,3 +95,15 @@ def test_short_calls_one_after_the_other_are_not_stopped() -> None:
     time.sleep(0.1)  # no call: none is stopped
     watchdog.stop()
     assert servable.stopped == []
+
+
+def test_call_that_cannot_be_stopped_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
+    watchdog, servable = LoopWatchdog(0.0), Stops()
+    watchdog.period = 0.01
+    watchdog.start()
+    watchdog.began(servable)  # type: ignore[arg-type]
+    time.sleep(0.2)
+    watchdog.ended()
+    watchdog.stop()
+    assert servable.stopped == [threading.get_ident()]
+    assert capsys.readouterr().out.count("model_call_blocks") == 1
