@@ -289,7 +289,7 @@ def test_client_that_leaves_is_not_read(toys: ToyStore, servers: list[SocketServ
     hot = server.hot
     assert hot is not None
     put_aside: list[Any] = []
-    hot.reading.submit = put_aside.append  # type: ignore[method-assign]
+    hot.reading.submit = put_aside.append  # type: ignore[method-assign,assignment]
     client.sendall(
         request("/predict", json.dumps({"model": "toy", "rows": [ROW] * 50}).encode() + b" " * 4096)
     )
