@@ -19,7 +19,7 @@ from tests.fakes.tensor_model import release_tensor
 from tests.fakes.tls_client import trusting
 from tests.fakes.toy_model import ROW, ToyStore
 from tests.integration.inference.conftest import InferenceProcess, spooled
-from tests.waiting import bound
+from tests.waiting import bound, eventually
 
 INFER = request(
     "/v2/models/sums/infer",
@@ -133,12 +133,11 @@ def end_under_load(saturated: InferenceProcess, home: ToyStore, files: Certifica
     clients = [Client(saturated.port, asked[number % 3], files) for number in range(16)]
     for client in clients:
         client.start()
-    time.sleep(1)
+    eventually(lambda: all(client.answered > 3 or client.problem for client in clients), "all are answered")
     saturated.process.terminate()
     for client in clients:
         client.join(bound(20))
     assert [client.problem for client in clients if client.problem] == []
-    assert all(client.answered > 3 for client in clients)
     for client in stuck:
         client.join(bound(20))
         assert "HTTP/1.1 503 Service Unavailable" in client.problem
