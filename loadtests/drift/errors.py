@@ -29,14 +29,18 @@ def measure_errors(rate: float, *, runs: int, seed: int = 19) -> ErrorResult:
     for run in range(runs):
         random = np.random.default_rng([seed, run])
         losses = np.concatenate([random.random(BEFORE) < BASE, random.random(AFTER) < rate]).astype(float)
-        alarm = ErrorDetector(BASE, ROWS_BETWEEN_ALARMS).add(losses)
+        alarm = ErrorDetector(BASE, ROWS_BETWEEN_ALARMS, errors=True).add(losses)
         delays.append(float("inf") if alarm is None else alarm.row - BEFORE + 1)
     return ErrorResult(rate, float(np.median(delays)), runs)
 
 
 def count_false_alarms(rows: int = CLEAN_ROWS, seed: int = 23) -> int:
     """False alarms in `rows` rows at 10 % errors."""
-    random, detector, alarms = np.random.default_rng(seed), ErrorDetector(BASE, ROWS_BETWEEN_ALARMS), 0
+    random, detector, alarms = (
+        np.random.default_rng(seed),
+        ErrorDetector(BASE, ROWS_BETWEEN_ALARMS, errors=True),
+        0,
+    )
     for _ in range(rows // 10_000):
         # After an alarm the rest of the part is not counted: at most 10,000 rows of millions.
         alarms += detector.add((random.random(10_000) < BASE).astype(float)) is not None

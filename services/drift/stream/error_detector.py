@@ -10,6 +10,11 @@ m is the upper confidence limit of the reference's mean loss (Clopper, Pearson 1
 in time are correlated, so that a mean that was estimated from few of them is exceeded for a while without a change: each factor
 is raised to 1/D, with D the long-run variance of the mean over that of independent losses, as in the other detectors. By Jensen's
 inequality the power of a factor has an expectation of at most 1, too.
+
+The sum stops at its threshold, so what an error would add beyond A is never used. Where losses are errors, the other branch gets
+it: if the next error would cross A, no error multiplies the sum by a factor above the bet's, with which the expectation, of the
+sum cut off at A, is what it was before (Fischer, Ramdas 2024, "Improving the (approximate) sequential probability ratio test by
+avoiding overshoot"). It grows with the probability of an error, so m is the worst case here, too.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from services.drift.stream.statistics.scores import Floats
 
 # Ratios of the loss to m that the bets are tuned for, and their weights.
 RATIOS = np.array([1.03, 1.1, 1.2, 1.5, 2.0, 4.0])
-WEIGHTS = np.array([0.05, 0.05, 0.1, 0.2, 0.5, 0.1])
+WEIGHTS = np.array([0.05, 0.05, 0.1, 0.15, 0.62, 0.03])
 CONFIDENCE = 0.95
 # Rows whose products are taken at once: none of them overflows.
 BLOCK = 64
@@ -44,6 +49,7 @@ class ErrorAlarm:
 @dataclass(eq=False)
 class ErrorDetector:
     """Takes losses in [0, 1] in order. `null`: m; `rows_between_alarms`: A; `dependence`: D, at least 1.
+    `errors`: losses are 0 or 1.
 
     >>> losses = np.random.default_rng(7).random(3_000) < np.repeat([0.1, 0.2], [2_000, 1_000])
     >>> alarm = ErrorDetector(null=0.1, rows_between_alarms=1e6).add(losses.astype(float))
@@ -54,6 +60,7 @@ class ErrorDetector:
     null: float
     rows_between_alarms: float
     dependence: float = 1.0
+    errors: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.null < 1:
@@ -64,11 +71,16 @@ class ErrorDetector:
         self._cusums = np.zeros(RATIOS.size)
         self._starts = np.zeros(RATIOS.size, np.int64)
         self._rows = 0
+        # D stands for what is not known of the past's influence; what the threshold cuts off is left as a reserve then.
+        self._redistributes = self.errors and self.dependence == 1
+        self._factors = 1 + self._bets * (np.array([[0.0], [1.0]]) - self.null)
 
     def add(self, losses: Floats) -> ErrorAlarm | None:
         """The first alarm of these losses, after which the detector starts anew and the rest is not counted; None without."""
         if losses.size and not (losses.min() >= 0 and losses.max() <= 1):
             raise ValueError("losses are not all between 0 and 1")
+        if self.errors and not np.isin(losses, (0.0, 1.0)).all():
+            raise ValueError("losses are not all 0 or 1")
         for first in range(0, losses.size, BLOCK):
             alarm = self._block(losses[first : first + BLOCK])
             if alarm is not None:
@@ -117,6 +129,9 @@ class ErrorDetector:
         starts = np.cumsum(np.vstack([np.ones(RATIOS.size), 1 / products[:-1]]), axis=0)
         sums = products * (self._sums + starts)
         total = sums @ WEIGHTS
+        if self._redistributes and (total.max() + 1) * self._factors.max() >= self.rows_between_alarms:
+            sums = self._redistributed(losses)
+            total = sums @ WEIGHTS
         above = np.flatnonzero(total >= self.rows_between_alarms)
         end = int(above[0]) + 1 if above.size else losses.size
         self._follow_cusums(np.log(factors[:end]))
@@ -132,6 +147,23 @@ class ErrorDetector:
         self._cusums = np.zeros(RATIOS.size)
         self._starts[:] = self._rows
         return alarm
+
+    def _redistributed(self, losses: Floats) -> Floats:
+        """The sums after each row, (rows, bets), with what an error would add beyond A given to the rows without one."""
+        result, sums = np.empty((losses.size, RATIOS.size)), self._sums
+        for place, loss in enumerate(losses):
+            started = sums + 1
+            right, wrong = self._factors * started
+            reached = self.rows_between_alarms
+            if loss:
+                sums = wrong
+            elif float(wrong @ WEIGHTS) > reached:
+                left = float(started @ WEIGHTS) - self.null * reached
+                sums = right * max(1.0, left / ((1 - self.null) * float(right @ WEIGHTS)))
+            else:
+                sums = right
+            result[place] = sums
+        return result
 
     def _follow_cusums(self, logs: Floats) -> None:
         """The CUSUM of each bet, for the onset: the row after its last zero (Page 1954)."""

@@ -27,13 +27,14 @@ _MAXIMUM_NULL = 0.999
 class LossStandard:
     """`bound`: losses of it or more count as 1. `mean`: of the reference's losses on that scale. `null`: what the mean may be
     without drift: upper confidence limit plus the tolerated increase. `dependence`: long-run variance of the mean, relative to
-    that of independent rows. `rows_between_alarms`: from the alarm budget."""
+    that of independent rows. `rows_between_alarms`: from the alarm budget. `errors`: a loss is 0 or 1."""
 
     bound: float
     mean: float
     null: float
     dependence: float
     rows_between_alarms: float
+    errors: bool = False
 
     @classmethod
     def of(cls, reference: Reference) -> LossStandard | None:
@@ -69,7 +70,14 @@ class LossStandard:
         dependence = max(1.0, (loss.error / independent) ** 2) if independent > 0 else 1.0
         month = len(reference.rows) * (MONTH / reference.length)
         budget = error_budget(loop.drift.false_alarms_per_30_days)
-        return cls(bound, loss.value, null, dependence, max(2.0, month / budget))
+        return cls(
+            bound,
+            loss.value,
+            null,
+            dependence,
+            max(2.0, month / budget),
+            performance.metric.name == "error_rate",
+        )
 
     def scaled(self, losses: Floats) -> Floats:
         """Losses between 0 and 1."""
@@ -77,4 +85,4 @@ class LossStandard:
 
     def detector(self) -> ErrorDetector:
         """A detector without evidence."""
-        return ErrorDetector(self.null, self.rows_between_alarms, self.dependence)
+        return ErrorDetector(self.null, self.rows_between_alarms, self.dependence, self.errors)
