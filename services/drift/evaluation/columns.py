@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from services.drift.evaluation.answered import Answered, answered
 from services.drift.evaluation.summaries.tensors import TensorSummary, summaries_of, summarise
+from services.drift.evaluation.summaries.texts import TextSummary, summarise_text, text_summaries
 from shared.contracts.feature import Feature
 from shared.contracts.lake_schema import LABEL, PREDICTION_OPTIONAL_COLUMNS, SCORE, TIMESTAMP
 from shared.contracts.loop_spec import LoopSpec
@@ -28,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
 
 
-Summary = Literal["", "length", "age"] | TensorSummary
+Summary = Literal["", "age"] | TextSummary | TensorSummary
 # Of a number or a tensor, what `minimum` and `maximum` apply to.
 LEVELS: tuple[Summary, ...] = ("", "mean", "brightness")
 
@@ -86,7 +87,8 @@ class Rows:
 
 
 def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
-    """The measured columns of a model: one per feature; of a tensor what its content is summarised by, of a text its length.
+    """The measured columns of a model: one per feature; of a tensor what its content is summarised by, of a text its length
+    and words.
 
     Of a timestamp the value, and its age (event time - value), in seconds. Time moves forward, which is no drift: it drifts only
     if both do. The age of an order time stays as it is, and so does the value of an opening date.
@@ -103,7 +105,9 @@ def columns_of(loop: LoopSpec) -> tuple[Column, ...]:
                 Column(f"{feature.name}.age", feature, "numeric", "age"),
             ]
         elif feature.type == "text":
-            columns.append(Column(f"{feature.name}.length", feature, "numeric", "length"))
+            columns += [
+                Column(f"{feature.name}.{text}", feature, "numeric", text) for text in text_summaries(feature)
+            ]
         else:
             kind: Literal["numeric", "category"] = (
                 "numeric" if feature.type in ("number", "integer") else "category"
@@ -256,8 +260,8 @@ def read_column(
         micros = pc.cast(pc.cast(values, TIMESTAMP), pa.int64())
         wanted = pc.subtract(pa.array(event_times), micros) if column.summary == "age" else micros
         return _numbers(wanted) / 1e6
-    if column.summary == "length":
-        return _numbers(pc.utf8_length(pc.cast(values, pa.string())))
+    if column.summary == "length" or column.summary == "distinct" or column.summary == "unknown":
+        return summarise_text(values, column.feature, column.summary)
     if column.summary and column.summary != "age":
         return summarise(values, column.feature, column.summary)
     if column.kind == "numeric":

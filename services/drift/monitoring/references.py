@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from services.drift.evaluation.columns import rows_from_table
 from services.drift.evaluation.reference_profile import Reference, build_reference
+from services.drift.evaluation.summaries.texts import with_vocabularies
 from shared.contracts.lake_schema import SCORES
 from shared.contracts.loop_spec import LoopSpec
 from shared.contracts.manifest import REFERENCE, short
@@ -112,7 +113,8 @@ class StoredReferences:
                 table = file.read(columns=[name for name in file.schema_arrow.names if name not in unused])
                 loop = self._configure(manifest.loop)
                 slices = slices_of(loop.slices, loop.features, table)
-                rows = rows_from_table(table, loop, slices=slices)
+                own, loop = with_vocabularies(loop, table)
+                rows = rows_from_table(table, own, slices=slices)
                 trained_until = _timestamp(manifest.origin.trained_until)
                 return build_reference(version, loop, rows, trained_until, slices)
             except (OSError, ValueError, KeyError) as error:

@@ -15,6 +15,7 @@ from services.drift.evaluation.columns import (
     sample,
 )
 from services.drift.evaluation.performance_metrics import measure
+from services.drift.evaluation.summaries.texts import with_vocabularies
 from shared.contracts.loop_spec import LoopSpec
 from tests.fakes.class_model import TABLE, class_loop
 from tests.fakes.vector_model import EMBEDDING, LINES, embedding_loop, values_loop
@@ -56,7 +57,7 @@ def test_no_rows_are_rows_too() -> None:
     assert len(rows) == 0
 
 
-def test_a_text_is_summarised_by_its_length() -> None:
+def test_a_text_is_summarised_by_its_length_and_words() -> None:
     spec = loop(
         features=[{"name": "t", "type": "text"}], prediction={"kind": "value"}, metric={"name": "mae"}
     )
@@ -67,9 +68,11 @@ def test_a_text_is_summarised_by_its_length() -> None:
             "score": [1.0, 2.0, 3.0],
         }
     )
-    [column] = columns_of(spec)
-    assert (column.name, column.kind, column.summary) == ("t.length", "numeric", "length")
+    found = [(column.name, column.kind, column.summary) for column in columns_of(spec)]
+    assert found == [("t.length", "numeric", "length"), ("t.distinct", "numeric", "distinct")]
     np.testing.assert_array_equal(rows_from_table(table, spec).columns["t.length"], [4.0, np.nan, 0.0])
+    _, known = with_vocabularies(spec, table)
+    assert [column.summary for column in columns_of(known)] == ["length", "distinct", "unknown"]
 
 
 def test_a_tensor_is_summarised_by_mean_and_spread() -> None:
