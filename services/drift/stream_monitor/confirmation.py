@@ -23,6 +23,7 @@ from services.drift.evaluation.reference_profile import Reference
 from services.drift.monitoring.inferred_faults import InferredFaults
 from services.drift.monitoring.lake_reader import LakeReader
 from services.drift.monitoring.references import References
+from services.drift.slice_search.explained import with_found_slices
 from services.drift.stream.alarm import Alarm, AlarmSignal, AlarmState
 from services.drift.stream_monitor.suspicion import Suspicion
 from services.drift.verdicts.store import VerdictStore
@@ -80,7 +81,8 @@ class Confirmation:
         )
         if not confirmed:
             return "withdrawn", None
-        return self._conclude(suspicion, "drift", confirmed, len(rows), measured)
+        conclusion, verdict = self._conclude(suspicion, "drift", confirmed, len(rows), measured)
+        return conclusion, None if verdict is None else with_found_slices(verdict, rows, reference)
 
     def _conclude(
         self,

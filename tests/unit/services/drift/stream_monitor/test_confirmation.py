@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -99,6 +100,20 @@ class Office:
 @pytest.fixture
 def office(installation: Installation) -> Office:
     return Office(installation)
+
+
+def test_confirmed_drift_names_the_part_of_the_rows_that_it_comes_from(office: Office) -> None:
+    columns = ordinary(2400, 3, start=minutes(30), step=timedelta(seconds=1))
+    inside = np.asarray(columns["c"]) == "d"
+    columns["x"] = np.where(inside, np.asarray(columns["x"]) + 4.0, columns["x"])
+    office.installation.world.answer(office.manifest, 1, columns, delay=None)
+    office.suspect()
+    assert office.step() == 0
+    [verdict] = office.announced
+    [found] = verdict.found_slices
+    assert found.where.startswith("x > ")
+    assert found.share > found.reference_share + 0.1
+    assert found.where in verdict.explanation
 
 
 def test_suspicion_of_a_model_of_another_process_is_left_to_it(office: Office) -> None:
