@@ -23,11 +23,13 @@ GROUPS = {name.split()[0] for name in (command.name for command in all_commands(
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Every text of a module, formatted ones with `…` where a value goes."""
-    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    # Parents come before their parts.
+    inside: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
             yield node.lineno, node.value
         elif isinstance(node, ast.JoinedStr):
+            inside.update(map(id, node.values))
             parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
             yield node.lineno, "".join(str(part) for part in parts)
 

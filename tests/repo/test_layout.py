@@ -72,14 +72,26 @@ def python_files() -> list[Path]:
 
 
 @cache
-def imports(path: Path) -> frozenset[str]:
+def imports_and_calls(path: Path) -> tuple[frozenset[str], tuple[ast.Call, ...]]:
+    """Both from one walk: it takes longer than what the tests do with what it finds."""
     found: set[str] = set()
+    calls: list[ast.Call] = []
     for node in ast.walk(parse(path)):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Call):
+            calls.append(node)
+        elif isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module)
-    return frozenset(found)
+    return frozenset(found), tuple(calls)
+
+
+def imports(path: Path) -> frozenset[str]:
+    return imports_and_calls(path)[0]
+
+
+def calls(path: Path) -> tuple[ast.Call, ...]:
+    return imports_and_calls(path)[1]
 
 
 def is_below(path: Path, homes: tuple[str, ...]) -> bool:
@@ -104,15 +116,12 @@ def test_nothing_that_runs_code_when_it_is_read_is_ever_loaded() -> None:
     for path in python_files():
         if is_below(path, ("tests", PICKLE_READER)):
             continue
-        tree = parse(path)
         found += [
             f"{path.relative_to(ROOT)}: imports {name}"
             for name in imports(path)
             if name.split(".")[0] in PICKLERS
         ]
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Call):
-                continue
+        for node in calls(path):
             called = ast.unparse(node.func)
             if called in ("torch.load", "yaml.unsafe_load", "yaml.full_load", "eval", "exec"):
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}: calls {called}")
@@ -253,27 +262,22 @@ def test_one_writer_for_each_store() -> None:
     }
     trespassers = []
     for path in sources():
-        for node in ast.walk(parse(path)):
-            if isinstance(node, ast.Call):
-                called = (
-                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                )
-                if called in writers and not is_below(path, writers[called]):
-                    trespassers.append(f"{path.relative_to(ROOT)}:{node.lineno} calls {called}")
+        for node in calls(path):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in writers and not is_below(path, writers[called]):
+                trespassers.append(f"{path.relative_to(ROOT)}:{node.lineno} calls {called}")
     assert trespassers == []
 
 
 def test_every_reader_of_outcomes_leaves_out_the_excluded_senders() -> None:
     """One that forgets them would train on, or judge by, what a poisoned sender has sent."""
-    forgetting, calls = [], 0
+    forgetting, readers = [], 0
     for path in sources():
-        for node in ast.walk(parse(path)):
-            called = node.func if isinstance(node, ast.Call) else None
-            name = getattr(called, "attr", getattr(called, "id", ""))
+        for node in calls(path):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if name in ("read_joined", "count_observed"):
-                calls += 1
-                assert isinstance(node, ast.Call)
+                readers += 1
                 if "excluded_senders" not in {keyword.arg for keyword in node.keywords}:
                     forgetting.append(f"{path}:{node.lineno}")
     assert forgetting == []
-    assert calls >= 7
+    assert readers >= 7

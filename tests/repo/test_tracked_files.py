@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 
@@ -29,14 +30,15 @@ SECRETS = {
 }
 
 
-def texts() -> list[tuple[str, str]]:
+@cache
+def texts() -> tuple[tuple[str, str], ...]:
     found = []
     for path in tracked():
         try:
             found.append((str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")))
         except UnicodeDecodeError:
             continue
-    return found
+    return tuple(found)
 
 
 def hits(pattern: re.Pattern[str]) -> list[str]:
