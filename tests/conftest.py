@@ -14,11 +14,13 @@ from local_stack.ports import free_port
 from local_stack.settings import LocalStackSettings
 from tests.collection import pytest_collection
 from tests.crashed_workers import pytest_xdist_make_scheduler
+from tests.migrated_ledgers import migrated_ledgers
 from tests.postgres import Postgres, running_postgres
 from tests.scheduling import pytest_collection_modifyitems, pytest_configure, pytest_runtest_protocol
 
 __all__ = [
     "kafka_broker",
+    "migrated_ledgers",
     "postgres",
     "pytest_collection",
     "pytest_collection_modifyitems",
