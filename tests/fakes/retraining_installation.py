@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,70 +30,10 @@ from shared.settings import HomeostatSettings
 from shared.stores.lake import Lake
 from shared.stores.model_store import ModelStore, open_model_store
 from tests.fakes.callers import local_headers
+from tests.fakes.numpy_training import TRAINER as TRAINER
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 MODEL = "toy"
-
-# Logistic regression on x in numpy, written out as ONNX: real, deterministic and fast.
-TRAINER = """
-import json, os, sys, time
-from pathlib import Path
-import numpy as np
-import pyarrow.parquet as pq
-from onnx import TensorProto, helper, numpy_helper, save
-
-def write(path, slope, shift):
-    numbers = ("slope", slope), ("shift", shift)
-    constants = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in numbers]
-    nodes = [
-        helper.make_node("IsNaN", ["x"], ["missing"]),
-        helper.make_node("Where", ["missing", "shift", "x"], ["filled"]),
-        helper.make_node("Mul", ["filled", "slope"], ["scaled"]),
-        helper.make_node("LabelEncoder", ["color"], ["code"], domain="ai.onnx.ml", keys_strings=["red", "blue"],
-                         values_floats=[0.0, 0.0], default_float=0.0),
-        helper.make_node("Add", ["scaled", "code"], ["sum"]),
-        helper.make_node("Add", ["sum", "shift"], ["logit"]),
-        helper.make_node("Sigmoid", ["logit"], ["score"]),
-    ]
-    kinds = {"x": TensorProto.FLOAT, "color": TensorProto.STRING}
-    inputs = [helper.make_tensor_value_info(name, kind, ["n"]) for name, kind in kinds.items()]
-    outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"])]
-    graph = helper.make_graph(nodes, "toy", inputs, outputs, constants)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
-
-def fit(path):
-    rows = pq.read_table(path)
-    x = np.stack([np.nan_to_num(rows["x"].to_numpy()), np.ones(rows.num_rows)], axis=1)
-    y, weights = rows["outcome"].to_numpy(), np.zeros(2)
-    for _ in range(15):
-        p = 1 / (1 + np.exp(-x @ weights))
-        weights += np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + np.eye(2) * 1e-3, x.T @ (y - p))
-    return float(weights[0]), float(weights[1]), rows.num_rows
-
-if __name__ == "__main__":
-    out = Path(os.environ["HOMEOSTAT_OUT"])
-    with open(Path(__file__).parent / "trainings.log", "a") as log:
-        log.write(out.parent.parent.parent.name + "\\n")
-    how = sys.argv[1] if len(sys.argv) > 1 else ""
-    if how == "fail":
-        print("the data looks odd"); sys.exit(3)
-    if how == "hang":
-        import subprocess
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        time.sleep(600)
-    if how == "slow":
-        time.sleep(float(sys.argv[2]))
-    slope, shift, count = fit(os.environ["HOMEOSTAT_TRAIN"])
-    if how == "worse":
-        slope = -slope
-    write(out / "model.onnx", slope, shift)
-    if how == "broken":
-        (out / "model.onnx").write_bytes(b"not a model")
-    if how == "silent":
-        sys.exit(0)
-    (out / "metrics.json").write_text(json.dumps({"rows": count, "loss": float("nan") if how == "nan" else 0.5}))
-"""
 
 LOOP: dict[str, Any] = {
     "model": MODEL,
@@ -185,20 +129,47 @@ class Installation:
 def make_installation(
     root: Path, *, days: int = 30, per_hour: int = 4, seed: int = 7, trainer: str = TRAINER, **changes: Any
 ) -> Installation:
-    """An installation below `root`: keys, project, `days` days of rows in the lake, and a poor champion, not yet deployed."""
+    """An installation below `root`: keys, project, `days` days of rows in the lake, and a poor champion, not yet deployed.
+
+    Equal ones are made once in a process and copied: they share their keys.
+    """
+    loop = yaml.safe_dump(loop_with(**changes))
+    umask = os.umask(0o022)
+    os.umask(umask)
+    made = _made(loop, trainer, days, per_hour, seed, umask)
+    shutil.copytree(made.root, root, dirs_exist_ok=True)
+    home = root / "home"
+    keys = ensure_keys(home)
+    store = open_model_store(HomeostatSettings(home=home).model_store_url, keys)
+    return Installation(
+        home, root / "project", store, Lake(str(home / "lake")), keys, made.spec, made.champion
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What copies are made of. The folder is removed with the process."""
+
+    folder: TemporaryDirectory[str]
+    root: Path
+    spec: LoopSpec
+    champion: str
+
+
+@cache
+def _made(loop: str, trainer: str, days: int, per_hour: int, seed: int, umask: int) -> _Made:
+    """`umask`: that of the process, which the copies' permissions come from."""
+    folder = TemporaryDirectory(prefix="homeostat-installation-")
+    root = Path(folder.name) / "installation"
     home, project = root / "home", root / "project"
     project.mkdir(parents=True)
-    (project / "loop.yaml").write_text(yaml.safe_dump(loop_with(**changes)))
+    (project / "loop.yaml").write_text(loop)
     (project / "train.py").write_text(trainer)
     spec = read_loop_spec(project)
     keys = ensure_keys(home)
-    lake = Lake(str(home / "lake"))
-    fill_lake(lake, START, days, per_hour, seed)
-    settings = HomeostatSettings(home=home)
-    store = open_model_store(settings.model_store_url, keys)
-    return Installation(
-        home, project, store, lake, keys, spec, package_poor_champion(root, spec, store, keys)
-    )
+    fill_lake(Lake(str(home / "lake")), START, days, per_hour, seed)
+    store = open_model_store(HomeostatSettings(home=home).model_store_url, keys)
+    return _Made(folder, root, spec, package_poor_champion(root, spec, store, keys))
 
 
 def fill_lake(
