@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -92,10 +93,15 @@ def parse_json(raw: bytes | memoryview, kind: type[dict[Any, Any]] | type[list[A
 
 def described(*models: type[BaseModel]) -> dict[str, Any]:
     """How an OpenAPI document describes a body that `parse_model` reads as one of the models (FastAPI's `openapi_extra`)."""
-    schemas = [model.model_json_schema() for model in models]
+    schemas = [_schema(model) for model in models]
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     required = all(schema.get("required") for schema in schemas)
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def parse_model(model: type[Model], document: object) -> Model:
