@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 
@@ -107,7 +108,7 @@ class Console:
             cookie,
             self.oidc.provider_name if self.oidc else "",
         )
-        dependencies = Dependencies(
+        self._dependencies = Dependencies(
             self.aggregator,
             ActionClient(client, lambda: self.endpoints.retraining),
             client,
@@ -118,13 +119,16 @@ class Console:
             api_key,
             self.oidc,
         )
-        app = make_app(
-            dependencies, AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES"), poller.close
-        )
+        self._poller = poller
         self.origin = f"http{'s' if is_secure else ''}://localhost:8005"
-        self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
-            base_url=self.origin,
+
+    @cached_property
+    def http(self) -> httpx.AsyncClient:
+        """A client of the application. Making it takes longer than a snapshot, which most tests are about."""
+        hosts = AllowedHosts.of("127.0.0.1", "", "HOMEOSTAT_CONSOLE_NAMES")
+        app = make_app(self._dependencies, hosts, self._poller.close)
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app, raise_app_exceptions=False), base_url=self.origin
         )
 
     async def log_in(self, name: str = "local", scopes: frozenset[Scope] = ALL) -> str:
