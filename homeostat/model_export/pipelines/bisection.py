@@ -14,8 +14,9 @@ from homeostat.model_export.prediction_kind import Floats
 
 # Enough for adjacent floating point numbers in any range that rows have.
 STEPS = 80
-# Steps a call: it asks for 2 ** 4 - 1 points of each interval, of which four are on the way.
-STEPS_PER_CALL = 4
+# A call of `steps` asks for 2 ** steps - 1 points of each interval, of which `steps` are on the way.
+LEAST_STEPS_PER_CALL = 4
+POINTS_PER_CALL = 1024
 
 
 def bisect(
@@ -26,11 +27,13 @@ def bisect(
     `low` and `high` are [intervals]. `before` takes points [points, intervals] and says for each whether it is on the first side.
     """
     intervals = np.arange(len(low))
-    for _ in range(STEPS // STEPS_PER_CALL):
-        middles = _middles(low, high)
+    most = steps_per_call(len(low))
+    for done in range(0, STEPS, most):
+        steps = min(most, STEPS - done)
+        middles = _middles(low, high, steps)
         if ((middles[0] == low) | (middles[0] == high)).all():
             break  # adjacent numbers: no later step changes anything
-        sides = np.split(before(np.vstack(middles)), [2**step - 1 for step in range(1, STEPS_PER_CALL)])
+        sides = np.split(before(np.vstack(middles)), [2**step - 1 for step in range(1, steps)])
         place = np.zeros(len(low), dtype=int)
         for middle, side in zip(middles, sides, strict=True):
             point, is_before = middle[place, intervals], side[place, intervals]
@@ -39,11 +42,20 @@ def bisect(
     return low, high
 
 
-def _middles(low: Floats, high: Floats) -> list[Floats]:
+def steps_per_call(intervals: int) -> int:
+    """As many as ask for `POINTS_PER_CALL` points at most, and at least four.
+
+    >>> steps_per_call(1), steps_per_call(8), steps_per_call(1000)
+    (10, 7, 4)
+    """
+    return max(LEAST_STEPS_PER_CALL, (POINTS_PER_CALL // max(intervals, 1) + 1).bit_length() - 1)
+
+
+def _middles(low: Floats, high: Floats, steps: int) -> list[Floats]:
     """For each step the middles of all intervals it may come to, [2 ** step, intervals], from low to high."""
     lows, highs = low[None], high[None]
     found = []
-    for _ in range(STEPS_PER_CALL):
+    for _ in range(steps):
         middle = lows + (highs - lows) / 2
         found.append(middle)
         lows = np.stack([lows, middle], axis=1).reshape(-1, len(low))

@@ -8,6 +8,7 @@ pattern between two of them consumes characters of `\w` only: its matches are th
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 
@@ -148,7 +149,10 @@ class _Translation:
 
     def _consumes(self, ranges: Ranges) -> None:
         words = _class_ranges("w", self._is_ascii)
-        self.words_only &= all(any(low <= a and b <= high for low, high in words) for a, b in ranges)
+        for first, last in ranges:
+            # The last one that begins at `first` or before it: they are in order and apart.
+            place = bisect_right(words, (first, _LAST)) - 1
+            self.words_only &= place >= 0 and last <= words[place][1]
 
     def _refused(self, part: str) -> ExportRefused:
         return _refused(self._pattern, part)
@@ -171,6 +175,7 @@ def _class_ranges(name: str, is_ascii: bool) -> Ranges:
     return tuple((run.start(), run.end() - 1) for run in runs.finditer(_every_character()))
 
 
+@cache
 def _every_character() -> str:
     return "".join(chr(0 if code in _SURROGATES else code) for code in range(_LAST + 1))
 
