@@ -1,20 +1,23 @@
 """An archive of the broker's classes. Java maps it into memory instead of reading and checking each class again.
 
-Java writes it at the end of the formatting tool, on the first format, into the folder of the jars. The key in its name
+Java writes it into the folder of the jars, at the end of a broker that runs once for it (`recording.py`). The key in its name
 changes with the jars and with the Java program. A damaged archive can crash Java, so the name also holds the sha256 of
-the content, and only a file that matches is used.
+the content, and only a file that matches is used. A Java that writes none is not asked again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 SUFFIX = ".jsa"
+# The end of the name of an empty file: this Java has written no archive of these jars.
+_NONE = "none"
 # Java does without an archive that does not fit, which is not worth a warning.
 _QUIET = ("-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off")
 
@@ -41,27 +44,45 @@ class ClassArchive:
 
     @contextmanager
     def writing(self) -> Iterator[tuple[str, ...]]:
-        """Java's options to write the archive when it ends. None if there is one, or if the folder is not writable."""
-        if self.find() is not None:
-            yield ()
-            return
-        try:
-            folder = tempfile.TemporaryDirectory(dir=self._folder, prefix=".classes-")
-        except OSError:
-            yield ()
-            return
-        with folder as fresh:
+        """Java's options to write the archive when it ends.
+
+        None if there is an archive, if another process is writing it, if this Java wrote none before, or if the folder is not
+        writable.
+        """
+        with ExitStack() as opened:
+            try:
+                held = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+                opened.callback(os.close, held)
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                needed = self.find() is None and not self._none.exists()
+                if needed:
+                    fresh = opened.enter_context(
+                        tempfile.TemporaryDirectory(dir=self._folder, prefix=".classes-")
+                    )
+            except OSError:
+                needed = False
+            if not needed:
+                yield ()
+                return
             written = Path(fresh) / f"new{SUFFIX}"
             yield (f"-XX:ArchiveClassesAtExit={written}", *_QUIET)
             with suppress(OSError):
                 self._keep(written)
 
+    @property
+    def _none(self) -> Path:
+        return self._folder / f"{self._prefix}{_NONE}"
+
     def _keep(self, written: Path) -> None:
         """Move it to its name, and remove other archives. A running broker keeps the file it has open."""
-        path = self._folder / self._name(written)
-        os.replace(written, path)
-        for other in self._folder.glob(f"classes-*{SUFFIX}"):
-            if other != path:
+        if written.exists():
+            path = self._folder / self._name(written)
+            os.replace(written, path)
+        else:
+            path = self._none
+            path.touch()
+        for other in self._folder.glob("classes-*"):
+            if other != path and other.name.endswith((SUFFIX, _NONE)):
                 other.unlink(missing_ok=True)
 
     def _name(self, path: Path) -> str:
@@ -70,8 +91,8 @@ class ClassArchive:
 
 
 def _key(program: Path, classpath: Sequence[Path]) -> str:
-    """Path, size and time of the program and of each jar, which Java compares too."""
-    digest = hashlib.sha256()
+    """Path, size and time of the program and of each jar, which Java compares too, and what the classes are recorded from."""
+    digest = hashlib.sha256(b"broker\n")
     for path in (program.resolve(), *classpath):
         with suppress(OSError):
             found = path.stat()

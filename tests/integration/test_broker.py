@@ -97,10 +97,10 @@ def test_broker_starts_from_an_archive_of_its_classes(kafka_broker: Broker) -> N
     assert "cds" not in kafka_broker.log.read_text()
 
 
-def test_storage_is_formatted_where_no_archive_can_be_written(
+def test_broker_does_without_an_archive_that_cannot_be_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Java itself ends with an error if it cannot write the archive."""
+    """Java itself ends with an error at an option that it does not know."""
     broker = local_broker(
         BrokerFiles(tmp_path, port=free_port(), controller_port=free_port()), LocalStackSettings()
     )
@@ -112,3 +112,4 @@ def test_storage_is_formatted_where_no_archive_can_be_written(
     monkeypatch.setattr(ClassArchive, "writing", writing)
     broker.prepare()
     assert broker.files.is_formatted
+    assert "-XX:NoSuchOption" not in broker.command()

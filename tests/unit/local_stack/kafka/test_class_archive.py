@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,29 @@ def test_archive_is_written_once_and_then_read(jar: Path) -> None:
     assert set(jar.parent.iterdir()) == {jar, classes.find()}
 
 
-def test_nothing_is_kept_if_java_writes_no_archive(jar: Path) -> None:
-    with archive(jar).writing():
-        pass
+def test_java_that_writes_no_archive_is_not_asked_again(jar: Path) -> None:
+    with archive(jar).writing() as options:
+        assert options
+    assert archive(jar).reading() == ()
+    with archive(jar).writing() as options:
+        assert options == ()
+    with archive(jar, "/bin/false").writing() as options:
+        assert options
+
+
+def test_archive_is_not_kept_if_writing_it_failed(jar: Path) -> None:
+    with suppress(TimeoutError), archive(jar).writing() as (option, *_):
+        Path(option.removeprefix("-XX:ArchiveClassesAtExit=")).write_bytes(b"half of the cla")
+        raise TimeoutError
     assert list(jar.parent.iterdir()) == [jar]
+    write(archive(jar))
+    assert archive(jar).reading()
+
+
+def test_one_process_at_a_time_writes_the_archive(jar: Path) -> None:
+    with archive(jar).writing() as first, archive(jar).writing() as second:
+        assert first
+        assert second == ()
 
 
 def test_damaged_archive_is_not_read_and_is_replaced(jar: Path) -> None:
