@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import onnx
-from onnx import GraphProto, NodeProto, SparseTensorProto, TensorProto
-
+from shared.deferred_package import defer_package
 from shared.errors import UnservableModel
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto, SparseTensorProto, TensorProto
 
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 # Part of every build of onnxruntime, no library of its own: the ADR on text says why this one, and no other, is served.
@@ -21,8 +23,12 @@ def check_model_file(model: bytes) -> None:
     3. no tensor is in another file
     Domains that the file lists without using them are harmless: onnxruntime lists its own in models it saves.
     """
+    # The format alone: the rest of onnx takes a quarter of the CPU time that an isolated process needs to start.
+    defer_package("onnx")
+    from onnx.onnx_ml_pb2 import ModelProto, TensorProto
+
     try:
-        proto = onnx.load_model_from_string(model)
+        proto = ModelProto.FromString(model)
     except Exception as error:  # protobuf's own DecodeError, whichever implementation of it is installed
         raise UnservableModel("model.onnx is not an ONNX model", hint="export the model again") from error
     if not proto.graph.node and not proto.graph.output:

@@ -30,6 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home for the notebook's stack, which is ended also where a cell fails."""
     place = tmp_path / "home"
     monkeypatch.setenv("HOMEOSTAT_HOME", str(place))
+    # Nothing here reads MLflow, which takes retraining three CPU seconds.
+    monkeypatch.setenv("HOMEOSTAT_RETRAINING_MLFLOW", "false")
     yield place
     if read_state(place) is not None:
         subprocess.run(

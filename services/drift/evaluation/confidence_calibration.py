@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from services.drift.evaluation.columns import Floats
@@ -101,6 +100,8 @@ def beta(scores: Floats, outcomes: Floats) -> ConfidenceCalibration:
         clipped = np.clip(values, PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
         return np.stack([np.log(clipped), -np.log1p(-clipped), np.ones_like(clipped)], axis=1)
 
+    from scipy.optimize import minimize  # takes long to import, and few models have a calibration to fit
+
     levels, counts, hits = _pooled(scores, outcomes)
     rows = features(levels)
 
@@ -124,6 +125,8 @@ def beta(scores: Floats, outcomes: Floats) -> ConfidenceCalibration:
 def isotonic(scores: Floats, outcomes: Floats) -> ConfidenceCalibration:
     """Each pooled block is one point, at its mean score. A block of n rows is kept at least 0.5/(n + 1) off 0 and 1, which a
     log-loss could not stand (half an outcome, as in Laplace's rule of succession)."""
+    from scipy.optimize import isotonic_regression
+
     levels, counts, hits = _pooled(scores, outcomes)
     edges = isotonic_regression(hits / counts, weights=counts).blocks[:-1]
     rows = np.add.reduceat(counts, edges)

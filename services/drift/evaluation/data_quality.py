@@ -7,11 +7,12 @@ from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import ndtri
 
 from services.drift.evaluation.columns import LEVELS, Column, Floats, Objects
 from services.drift.evaluation.scores import score_or_none
 from services.drift.thresholds.calibration import Baseline
+from services.drift.thresholds.count_limits import binomial_limit
 from shared.contracts.loop_spec import Drift
 from shared.contracts.verdict import Score
 from shared.models.valid_values import outside
@@ -54,7 +55,7 @@ def data_quality_scores(
     present = window[~absent]
     invalid = _outside(column, present)
     if invalid is not None and present.size:
-        limit = float(stats.binom.isf(alpha, present.size, drift.out_of_range)) / present.size
+        limit = binomial_limit(present.size, drift.out_of_range, alpha) / present.size
         scores.append(_score(column, "out_of_range_share", invalid / present.size, limit))
     if column.kind == "numeric" and present.size > 1:
         scores.append(_constant_score(column, present, reference, baseline, expected, alpha))
@@ -73,7 +74,7 @@ def _missing_score(
     limit = share + drift.missing_increase
     effect = _design_effect(absent_before, expected)
     size = 1 / absent.size + (effect - 1) / max(1.0, expected) + effect / max(1, absent_before.size)
-    margin = math.sqrt(min(limit, 0.5) * (1 - min(limit, 0.5)) * size) * float(stats.norm.isf(alpha))
+    margin = math.sqrt(min(limit, 0.5) * (1 - min(limit, 0.5)) * size) * -float(ndtri(alpha))
     # All values missing is always a fault, unless the reference is the same.
     threshold = max(min(limit + margin, 1 - 0.5 / absent.size), share)
     return _score(column, "missing_share", float(absent.mean()), threshold)

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from services.drift.evaluation.columns import Floats, Rows
 from services.drift.evaluation.confidence_calibration import (
@@ -132,7 +132,7 @@ def estimate_threshold(
     0.5433
     """
     error = math.hypot(estimate.error, reference_error)
-    return reference_loss + increase + error * float(stats.norm.isf(alpha))
+    return reference_loss + increase - error * float(ndtri(alpha))
 
 
 def fit_estimator(loop: LoopSpec, rows: Rows) -> PerformanceEstimator | None:

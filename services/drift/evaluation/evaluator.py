@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
 
 from services.drift.evaluation.classify import CONTRADICTING_SHARE, Measurements, Subject, strength
 from services.drift.evaluation.columns import Column, Rows, prediction_columns, sample, sample_seed
@@ -24,6 +23,7 @@ from services.drift.evaluation.scores import score_or_none
 from services.drift.evaluation.slice_performance import measured_metrics, slice_scores
 from services.drift.thresholds.alarm_budget import FalseAlarmRates, split_budget
 from services.drift.thresholds.calibration import Sizes
+from services.drift.thresholds.count_limits import poisson_limit
 from shared.contracts.verdict import MetricValue, Score, Signal
 from shared.stores.contradiction_limit import contradiction_limit
 
@@ -277,5 +277,5 @@ def _new_categories(column: Column, window: Rows, reference: Reference, alpha: f
     share = sum(1 for value in now if value not in known) / now.size
     # The mass of categories never seen is about that of those seen once (Good 1953).
     usual = now.size * max(1, int((counts == 1).sum())) / before.size
-    limit = float(stats.poisson.isf(alpha, usual)) / now.size + reference.loop.drift.minimum_effect
+    limit = poisson_limit(usual, alpha) / now.size + reference.loop.drift.minimum_effect
     return score_or_none("feature", column.feature.name, "new_category_share", share, limit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import stdtrit
 
 from shared.models.losses import MetricName, in_unit
 
@@ -74,4 +74,4 @@ def loss_threshold(window: Loss, reference: Loss, increase: float, alpha: float)
         return math.inf
     denominator = window.error**4 / (window.blocks - 1) + reference.error**4 / (reference.blocks - 1)
     degrees = error**4 / denominator if denominator > 0 else float(window.blocks - 1)
-    return reference.value + increase + error * float(stats.t.isf(alpha, degrees))
+    return reference.value + increase - error * float(stdtrit(degrees, alpha))

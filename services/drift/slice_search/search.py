@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import stdtrit
 
 from services.drift.evaluation.columns import Rows
 from services.drift.evaluation.performance import BLOCKS, measure_loss
@@ -41,7 +41,7 @@ MINIMUM_CONCENTRATION = 0.15
 ERROR = 0.01
 PARTS = 2 * BLOCKS
 # Of the confidence interval, with the degrees of freedom of one mean.
-_QUANTILE = float(stats.t.isf(ERROR, BLOCKS - 1))
+_QUANTILE = -float(stdtrit(BLOCKS - 1, ERROR))
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import betaincinv
 
 from services.drift.stream.statistics.scores import Floats
 
@@ -185,4 +185,4 @@ def null_of(reference: Floats) -> float:
     0.1051
     """
     total = float(reference.sum())
-    return float(min(1 - 1e-9, stats.beta.ppf(CONFIDENCE, total + 1, max(1e-9, reference.size - total))))
+    return float(min(1 - 1e-9, betaincinv(total + 1, max(1e-9, reference.size - total), CONFIDENCE)))

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from services.drift.evaluation.performance import measure_loss
 from services.drift.evaluation.reference_profile import Reference
@@ -56,7 +56,7 @@ class LossStandard:
         scaled = np.clip(losses / bound, 0.0, 1.0)
         loss = measure_loss("mae", scaled)
         assert loss is not None
-        limit = loss.value + float(stats.t.ppf(CONFIDENCE, loss.blocks - 1)) * loss.error
+        limit = loss.value + float(stdtrit(loss.blocks - 1, CONFIDENCE)) * loss.error
         if set(np.unique(scaled)) <= {0.0, 1.0}:
             limit = max(limit, null_of(scaled))
         increase = loop.drift.loss_increase

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import chdtri, fdtri
 
 from services.drift.thresholds.null_distribution import (
     NO_VARIATION,
@@ -96,7 +96,7 @@ class Baseline:
             # More than two standard errors above 1: the rows are correlated. Then few directions carry most of the distance, and
             # the variance seen in a few blocks is likely too small. Take its upper 90 % confidence limit (chi-square interval of
             # a normal variance), which lowers the degrees of freedom.
-            variance *= (blocks - 1) / float(stats.chi2.ppf(0.1, blocks - 1))
+            variance *= (blocks - 1) / float(chdtri(blocks - 1, 0.9))
         degrees = null.degrees_of_freedom if variance == 0 else 2 * mean**2 / variance
         return DesignEffect(factor, blocks, float(np.clip(degrees, 1.0, null.degrees_of_freedom)))
 
@@ -160,9 +160,7 @@ def distance_threshold(baseline: Baseline, sizes: Sizes, alpha: float) -> float:
     effect = baseline.design_effect(sizes.expected)
     serial = (effect.factor - 1) * (1 / max(1.0, sizes.expected) + 1 / sizes.reference)
     size = 1 / sizes.window_sampled + 1 / sizes.reference_sampled
-    tail = float(
-        stats.f.isf(alpha, effect.degrees_of_freedom, effect.degrees_of_freedom * (effect.blocks - 1))
-    )
+    tail = float(fdtri(effect.degrees_of_freedom, effect.degrees_of_freedom * (effect.blocks - 1), 1 - alpha))
     return float(np.sqrt(baseline.null_distribution(size).mean * (size + serial) * tail))
 
 

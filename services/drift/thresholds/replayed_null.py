@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import chdtri, gammainccinv
 
 Values = npt.NDArray[np.float64] | npt.NDArray[np.object_]
 Compare = Callable[[Values, Values], float | None]
@@ -48,7 +48,7 @@ class ReplayedNull:
         if self.mean <= 0 or self.variance <= 0:
             return self.largest
         scale = self.variance / self.mean
-        return max(self.largest, float(stats.gamma.isf(alpha, self.mean / scale, scale=scale)))
+        return max(self.largest, scale * float(gammainccinv(self.mean / scale, alpha)))
 
 
 def replay_null(
@@ -86,5 +86,5 @@ def _moving_blocks(random: np.random.Generator, rows: int, wanted: int, length: 
 def _summary(scores: Sequence[float]) -> ReplayedNull | None:
     if len(scores) < REPLAYS // 2:
         return None
-    variance = float(np.var(scores, ddof=1)) * (len(scores) - 1) / float(stats.chi2.ppf(0.1, len(scores) - 1))
+    variance = float(np.var(scores, ddof=1)) * (len(scores) - 1) / float(chdtri(len(scores) - 1, 0.9))
     return ReplayedNull(float(np.mean(scores)), variance, max(scores))

@@ -10,13 +10,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import onnx
-
 from shared.errors import UnservableModel
 
 
 def to_float16(model: bytes) -> bytes:
     """The model in float16. Raises UnservableModel where it cannot be converted."""
+    # Here, since onnx takes a quarter of the CPU time that the isolated process needs to start.
+    import onnx
     from onnxruntime.transformers import float16
 
     # The package puts its folder, with modules such as `models` and `fusion_utils`, on the path of every import.

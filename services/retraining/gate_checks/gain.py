@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 Losses = npt.NDArray[np.float64]
 Timestamps = npt.NDArray[np.int64]
@@ -77,9 +76,10 @@ def gain_of(
         return Gain(mean, -math.inf, blocks, name)
     sums = np.bincount(number, weights=difference - mean, minlength=blocks)
     error = math.sqrt(float(sums @ sums) * blocks / (blocks - 1)) / len(difference)
-    lower = (
-        mean - float(stdtrit(blocks - 1, confidence)) * error
-    )  # scipy.stats.t.ppf without the second its import costs
+    # As scipy.stats.t.ppf, whose import takes a second; this one takes a tenth of the service's start.
+    from scipy.special import stdtrit
+
+    lower = mean - float(stdtrit(blocks - 1, confidence)) * error
     if root:
         scale = math.sqrt(float(champion.mean())) + math.sqrt(float(challenger.mean()))
         mean, lower = (mean / scale, lower / scale) if scale else (0.0, 0.0)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 Sums = npt.NDArray[np.float64]
 
@@ -32,6 +31,8 @@ def jackknife_lower(sums: Sums, statistic: Callable[[Sums], float], confidence: 
     if blocks < 2:
         return -math.inf
     total = sums.sum(axis=0)
+    from scipy.special import stdtrit  # the import takes a tenth of the service's start
+
     without = np.array([statistic(total - one) for one in sums])
     error = math.sqrt((blocks - 1) / blocks * float(np.square(without - without.mean()).sum()))
     return statistic(total) - float(stdtrit(blocks - 1, confidence)) * error

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
 # Of canaries and shadows as good as the live version, at most this share is ended.
 ERROR = 0.05
@@ -62,6 +61,8 @@ def log_mean(log_values: Sequence[float], weights: Sequence[float]) -> float:
 
 
 def _log_choose(whole: int, part: np.ndarray) -> np.ndarray:
+    from scipy.special import gammaln  # the import takes a tenth of the service's start
+
     found: np.ndarray = gammaln(whole + 1) - gammaln(part + 1) - gammaln(whole - part + 1)
     return found
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import fdtrc
 
 from services.drift.stream.calibration.reference_series import ReferenceSeries
 from services.drift.stream.statistics.scores import Floats
@@ -92,7 +92,7 @@ def _significant(
     explained, rest = (fitted**2).sum(axis=0), ((mean - fitted) ** 2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(rest > 0, explained / 2 / (rest / (blocks - 3)), 0.0)
-    p = stats.f.sf(ratio.max(), 2, blocks - 3)
+    p = fdtrc(2, blocks - 3, ratio.max())
     return bool(p * ratio.size * tests < SIGNIFICANCE)
 
 

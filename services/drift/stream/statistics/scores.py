@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import ndtri
 
 from services.drift.stream.cells.category_cells import CategoryCells
 from services.drift.stream.layout import TileLayout
@@ -84,7 +84,7 @@ def _column_scores(shares: Floats) -> tuple[Floats, npt.NDArray[np.bool_], float
     used = ordered > 0
     upper = np.clip(np.cumsum(ordered), 0.0, 1.0)
     lower = np.concatenate([[0.0], upper[:-1]])
-    density = stats.norm.pdf(stats.norm.ppf(np.stack([lower, upper])))
+    density = np.exp(-(ndtri(np.stack([lower, upper])) ** 2) / 2) / np.sqrt(2 * np.pi)
     score = np.zeros(MEASURED_CELLS)
     score[used] = (density[0] - density[1])[used] / ordered[used]
     # A value out of range says no more than one of the outermost bin in use.

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import onnx
 import pytest
@@ -132,3 +135,16 @@ def test_invalid_model_bytes_are_refused(raw: bytes, message: str) -> None:
     with pytest.raises(UnservableModel) as caught:
         check_model_file(raw)
     assert caught.value.message == message
+
+
+def test_only_the_format_of_onnx_is_imported(tmp_path: Path) -> None:
+    """Every isolated process imports this module, and imports of onnx were a quarter of its start."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(helper.make_model(graph([identity()], [tensor("w")])).SerializeToString())
+    code = (
+        "import sys; from pathlib import Path; from shared.models.file_safety import check_model_file; "
+        f"check_model_file(Path({str(path)!r}).read_bytes()); "
+        "print(sorted(name for name in sys.modules if name.startswith('onnx')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['onnx', 'onnx.onnx_ml_pb2']\n"
