@@ -20,7 +20,9 @@ def main() -> int:
     kafka = settings.kafka
     try:
         security = kafka_security(KafkaSettings())
-        wait_for_broker(kafka, deadline_s=TIMEOUT_S, security=security)
+        # A port that is open says only that its broker runs, not that the cluster has it.
+        brokers = max(1, settings.kafka_replication)
+        wait_for_broker(kafka, deadline_s=TIMEOUT_S, count=brokers, security=security)
         create_topics(kafka, topics.ALL, replication=settings.kafka_replication, security=security)
     except HomeostatError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -21,24 +21,32 @@ def wait_for_broker(
     bootstrap: str,
     *,
     deadline_s: float,
+    count: int = 1,
     alive: Callable[[], bool] = lambda: True,
     security: KafkaSecurity | None = None,
 ) -> None:
-    """Wait until a broker responds at `bootstrap`.
+    """Wait until a broker responds at `bootstrap`, and says that `count` brokers are in its cluster.
 
     Raises `DependencyUnavailable` after `deadline_s`, or when `alive` turns false.
     """
     from kafka.errors import KafkaError
 
     ends = time.monotonic() + deadline_s
+    found = 0
     while alive():
         try:
             with _admin(bootstrap, 2000, security) as admin:
-                if admin.describe_cluster()["brokers"]:
+                found = len(admin.describe_cluster()["brokers"])
+                if found >= count:
                     return
         except (KafkaError, OSError) as error:
             if time.monotonic() >= ends and security is not None:
                 raise security.explain(bootstrap, error) from error
+        if time.monotonic() >= ends and found:
+            raise DependencyUnavailable(
+                f"{found} of {count} brokers are in the cluster at {bootstrap} after {deadline_s:.0f} s",
+                hint="start the others, or set HOMEOSTAT_KAFKA_REPLICATION to the number of brokers at most",
+            )
         if time.monotonic() >= ends:
             raise DependencyUnavailable(
                 f"no broker responded at {bootstrap} within {deadline_s:.0f} s",

@@ -33,6 +33,8 @@ from tests.containers.composition import (
     names_of,
 )
 from tests.containers.dockerfile import image
+from tests.containers.engine.figures import sizes_in
+from tests.containers.engine.sizes import BARS_MB
 from tests.containers.test_dockerfile import FULL_TAG
 
 LOCAL = {spec.name: spec for spec in local_services(LocalStackSettings(_env_file=None))}
@@ -637,3 +639,11 @@ def test_the_backup_takes_what_cannot_be_made_again() -> None:
     assert "for volume in " + loop[1] in restore
     assert subprocess.run(["bash", "-n"], input=restore, text=True, check=False).returncode == 0
     assert subprocess.run(["bash", "-n"], input=block, text=True, check=False).returncode == 0
+
+
+def test_sizes_in_the_page_are_within_their_bars() -> None:
+    """`make containers WRITE=1` writes them from what it measured."""
+    sizes = sizes_in((ROOT / "docs/containers.md").read_text(encoding="utf-8"))
+    images = {SERVICES[name]["image"].split("/")[1].split(":")[0] for name in OURS}
+    assert set(sizes) == images
+    assert {name: sizes[name] for name, bar in BARS_MB.items() if sizes[name] > bar} == {}

@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     stack.attempt("docker compose --profile '*' down --volumes")
     checks = Checks()
     figures: dict[str, Any] = {}
-    walk = Walk(stack, checks)
+    walk = Walk(stack, checks, has_grafana_stub=any(name.startswith("grafana/") for name in stand_ins))
     try:
         walk.secrets()
         walk.build()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.containers.composition import ROOT
 from tests.containers.engine.checks import Checks, expect
@@ -44,8 +46,11 @@ def upgrade(stack: Stack, checks: Checks, work: Path, commit: str) -> None:
     packed = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "-x"], cwd=earlier, input=packed, check=True)
     old = stack.at(earlier)
-    seen: dict[str, str | int] = {}
-    decisions = "/decisions?limit=1"
+    seen: dict[str, Any] = {}
+
+    def decisions(where: Stack) -> list[tuple[int, str]]:
+        found = json.loads(where.get(8003, "/decisions?limit=1"))["decisions"]
+        return [(one["id"], one["decided_at"]) for one in found]
 
     def start_earlier() -> None:
         stack.compose("--profile '*' down --volumes")
@@ -53,7 +58,7 @@ def upgrade(stack: Stack, checks: Checks, work: Path, commit: str) -> None:
         old.run(f"docker compose --profile tools build cli && {init_and_deploy(MODEL)}", timeout_s=900)
         old.predict(MODEL)
         old.compose(f"run --rm cli trigger {MODEL} --reason walk")
-        seen.update(rows=old.settled_rows(MODEL), decisions=old.get(8003, decisions))
+        seen.update(rows=old.settled_rows(MODEL), decisions=decisions(old))
 
     def start_today() -> None:
         stack.run(
@@ -62,8 +67,9 @@ def upgrade(stack: Stack, checks: Checks, work: Path, commit: str) -> None:
         stack.run(documented("Upgrades"), timeout_s=2400)
         stack.await_healthy()
         expect(stack.predict(MODEL)["generation"] == 1, "the version of the earlier release answers")
-        stack.await_rows(MODEL, int(seen["rows"]) + 1)
-        expect(stack.get(8003, decisions) == seen["decisions"], "the ledger has the decision")
+        stack.await_rows(MODEL, seen["rows"] + 1)
+        found = decisions(stack)
+        expect(found and found == seen["decisions"], f"{found}, expected {seen['decisions']}")
 
     if checks(f"upgrade: the services of {commit} write their volumes", start_earlier):
         checks("upgrade: today's services start on them, and keep versions, rows and decisions", start_today)
