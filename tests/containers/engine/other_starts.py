@@ -15,6 +15,7 @@ from tests.containers.engine.walk import init_and_deploy
 
 BROKERS = "export COMPOSE_FILE=compose.yaml:compose.brokers.yaml; "
 MODEL = "numpy"
+BROKERS_MODEL = "brokers"  # not a project of the walk before: its folder must not exist
 ROWS = 20
 
 
@@ -24,14 +25,14 @@ def three_brokers(stack: Stack, checks: Checks) -> None:
     def start() -> None:
         stack.compose("--profile '*' down --volumes")
         stack.run(documented("Encrypted connections and other brokers", 1), timeout_s=900)
-        stack.run(f"{BROKERS} {init_and_deploy(MODEL)}", timeout_s=300)
+        stack.run(f"{BROKERS} {init_and_deploy(BROKERS_MODEL)}", timeout_s=300)
 
     def one_dies() -> None:
-        before = stack.settled_rows(MODEL)
+        before = stack.settled_rows(BROKERS_MODEL)
         stack.run(f"{BROKERS} docker compose kill kafka-2")
         for _ in range(ROWS):
-            stack.predict(MODEL)
-        stack.await_rows(MODEL, before + ROWS)
+            stack.predict(BROKERS_MODEL)
+        stack.await_rows(BROKERS_MODEL, before + ROWS)
 
     if checks("three brokers: a new installation is healthy, and has a model", start):
         checks("three brokers: one is dead, each prediction is in the lake once", one_dies)
