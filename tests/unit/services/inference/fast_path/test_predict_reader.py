@@ -145,6 +145,20 @@ def test_what_is_wrong_is_given_back(count: int, change: dict[str, Any]) -> None
     assert models.in_use == 0
 
 
+@pytest.mark.parametrize("count", [3, 300])
+def test_repeated_name_is_given_back(count: int) -> None:
+    """Of a wide table too, whose rows are read as objects."""
+    models = Models(m=columns(count))
+    raw = json.dumps(
+        {"model": "m", "rows": [{f"x{place}": 1 for place in range(count)}]}, separators=(",", ":")
+    ).encode()
+    assert models.reader().read(raw, 0, len(raw)) is not None
+    for again in (b'"x1":1,"x1":1', b'"x1":1,"x1" :1', b'"x1":1,"\\u00781":1'):
+        wrong = raw.replace(b'"x1":1', again, 1)
+        assert models.reader().read(wrong, 0, len(wrong)) is None
+    assert models.in_use == 1
+
+
 def test_a_name_that_only_looks_like_the_model_decides_nothing() -> None:
     schema = Schema([Feature(name="x", type="text")])
     models = Models(n=schema, m=schema)

@@ -63,8 +63,9 @@ def test_removed_is_gone(letters: VerdictDeadLetters) -> None:
 
 @pytest.mark.parametrize("name", ["", "../secret", "a" * 16, "A" * 16, "a" * 17, "%2e%2e", "x\0"])
 def test_other_names_are_not_found(letters: VerdictDeadLetters, tmp_path: Path, name: str) -> None:
-    (tmp_path / "secret.json").write_text("{}")
     letters.add(message(1), "it failed")
+    [path] = (tmp_path / "dead").iterdir()
+    (tmp_path / "secret.json").write_bytes(path.read_bytes())  # a dead letter, but of another folder
     with pytest.raises(NotFound):
         letters.read(name)
 
