@@ -79,10 +79,14 @@ def answer(
             shutil.copyfile(made.train, request.into / "train.parquet")
         if request.train:
             _write({"progress": {"step": f"training {manifest.model} again"}})
+            user = find_training_user(settings.training_user)
+            if user is not None:
+                # A temporary folder is its owner's alone. The launcher opens what is below `training` only.
+                folder.chmod(0o711)
             launcher = LocalLauncher(
                 niceness=settings.niceness,
                 ceiling=training_ceiling(settings),
-                user=find_training_user(settings.training_user),
+                user=user,
                 hidden=(*folders_with_rows(shared), folder),  # the holdout was made again there
             )
             models = IsolatedModels(

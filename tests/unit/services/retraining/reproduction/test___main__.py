@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,9 @@ import pytest
 
 from services.retraining.ledger.records import Run
 from services.retraining.reproduction.__main__ import answer
+from services.retraining.reproduction.made_again import MadeAgain
 from services.retraining.reproduction.request import ReproductionRequest
+from services.retraining.reproduction.trained_again import TrainedAgain
 from services.retraining.settings import RetrainingSettings
 from shared.errors import ProjectError, TrainingFailed
 from tests.unit.services.retraining.runs.test_pipeline import Setup
@@ -49,6 +52,31 @@ def test_holdout_that_was_made_again_is_hidden(promoted: tuple[Setup, Run], tmp_
     script = f"import pathlib; print([one.read_bytes()[:1] for one in pathlib.Path({str(tmp_path)!r}).rglob('holdout*')])"
     with pytest.raises(TrainingFailed, match="PermissionError"):
         train_with(*promoted, tmp_path / "work", script)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of other users")
+@pytest.mark.parametrize(("user", "passes"), [("nobody", True), ("", False)])
+def test_user_of_trainings_passes_through_the_temporary_folder(
+    promoted: tuple[Setup, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, passes: bool
+) -> None:
+    """Only root may enter a temporary folder; the user of trainings needs a file below it, and must not see the holdout there."""
+    setup, run = promoted
+    work = tmp_path / "work"
+    work.mkdir(mode=0o700)
+    seen: list[tuple[int, int]] = []
+
+    def trained(made: MadeAgain, *, folder: Path, **_: object) -> TrainedAgain:
+        seen.append((work.stat().st_mode & 0o077, made.train.parent.stat().st_mode & 0o077))
+        assert folder.parent == work
+        return TrainedAgain(True, 0.0, {})
+
+    monkeypatch.setattr("services.retraining.reproduction.__main__.train_again", trained)
+    previous = os.umask(0o077)  # as of the process
+    try:
+        train_with(setup, run, work, "", training_user=user)
+    finally:
+        os.umask(previous)
+    assert seen == [(0o011 if passes else 0, 0)]
 
 
 def test_folder_that_others_can_write_to_runs_nothing(promoted: tuple[Setup, Run], tmp_path: Path) -> None:
