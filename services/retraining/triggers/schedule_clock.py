@@ -20,6 +20,7 @@ from services.retraining.policy.decision import History
 from services.retraining.policy.triggers import awaits_rows, due_schedule, last_training
 from services.retraining.rollout.look_thread import LookThread
 from shared.contracts.retraining_spec import NewRowsTrigger, ScheduleTrigger
+from shared.errors import DependencyUnavailable
 
 ACTOR = "clock"
 
@@ -43,6 +44,8 @@ class ScheduleClock:
         # that the schedule is due once more: that does not begin anew.
         self._found: dict[str, float] = {}
         self._done: dict[str, str] = {}
+        # Causes on which a decision was interrupted: decided again, which repeats nothing.
+        self._unfinished: dict[str, Cause] = {}
 
     def models(self) -> list[str]:
         """Models with such a trigger, by name."""
@@ -64,6 +67,9 @@ class ScheduleClock:
         1. find what is due   2. ask the policy: what a limit, an open run or faulty data holds back is looked at again and not
         recorded   3. give the verdict on its window some time of the system's clock   4. decide, once
         """
+        unfinished = self._unfinished.get(model)
+        if unfinished is not None:
+            return self._decide(model, unfinished)
         cause = self._due(model)
         if cause is None or self._done.get(model) == cause.key:
             self._found.pop(model, None)
@@ -71,7 +77,16 @@ class ScheduleClock:
         since = self._found.setdefault(model, self._monotonic())
         if self._monotonic() - since < self._deps.settings.schedule_grace_seconds:
             return None
-        decided = self._handle(cause)
+        return self._decide(model, cause)
+
+    def _decide(self, model: str, cause: Cause) -> Recorded:
+        try:
+            decided = self._handle(cause)
+        except DependencyUnavailable:
+            # The armed policy may have decided, and then nothing is due any more; shadow policies have not.
+            self._unfinished[model] = cause
+            raise
+        self._unfinished.pop(model, None)
         self._done[model] = cause.key
         return decided
 

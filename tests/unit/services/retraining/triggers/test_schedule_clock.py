@@ -18,7 +18,9 @@ from services.retraining.dependencies import Dependencies
 from services.retraining.ledger.records import Recorded
 from services.retraining.runs.pipeline import Pipeline
 from services.retraining.settings import RetrainingSettings
+from services.retraining.shadow_policies import ShadowPolicies
 from services.retraining.triggers.schedule_clock import ScheduleClock
+from shared.errors import DependencyUnavailable
 from shared.stores.lake import Lake
 from tests.fakes.retraining_app import TestClient
 from tests.fakes.retraining_installation import MODEL, START, Installation, make_installation
@@ -102,6 +104,33 @@ def test_schedule_fires_without_a_verdict(open_services: Callable[..., Services]
     [run] = services.ledger.runs()
     assert (run.source, run.cause_actor, run.event_time) == ("schedule", "clock", DUE)
     assert run.cause_reason == "the schedule was due at 2013-01-04 00:00 UTC, and no verdict has come since"
+
+
+def test_shadow_policies_decide_after_an_interruption(
+    open_services: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger was away between the armed decision, after which nothing is due any more, and theirs."""
+    services = open_services()
+    outages = [DependencyUnavailable("the ledger does not respond")]
+
+    def decide(shadows: ShadowPolicies, cause: Cause, *_: object) -> None:
+        if outages:
+            raise outages.pop()
+        decided.append(cause)
+
+    decided: list[Cause] = []
+    monkeypatch.setattr(ShadowPolicies, "decide", decide)
+    clock = services.clock()
+    with pytest.raises(DependencyUnavailable):
+        services.waited(clock)
+    assert len(services.ledger.runs()) == 1
+    assert decided == []
+    done = clock.look(MODEL)
+    assert done is not None
+    assert not done.new
+    assert [cause.key for cause in decided] == [done.cause_key]
+    assert clock.look(MODEL) is None
+    assert len(services.ledger.runs()) == len(services.ledger.decisions()) == 1
 
 
 def test_time_of_schedules_is_event_time(open_services: Callable[..., Services]) -> None:
