@@ -174,6 +174,7 @@ def test_records_of_others_are_skipped_and_counted_later_by_whoever_takes_over(t
     first.step()
     assert first.metric("rows_total", model="alpha") == 2 * ROWS
     assert first.metric("rows_total", model="beta") == 2 * ROWS, "nothing is counted twice"
+    assert first.metric("records_total", result="repeated") == 0, "nor decoded twice"
 
 
 def test_series_and_suspicions_of_a_shard_that_is_given_up_go_with_it(tmp_path: Path) -> None:
