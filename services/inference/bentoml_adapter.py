@@ -18,7 +18,6 @@ from services.inference.draining_server import Drain, drain_before_end
 from services.inference.http.body import Receive
 from services.inference.http.response import Asgi, Scope, Send
 from services.inference.settings import InferenceSettings
-from shared.deferred_package import defer_package
 from shared.errors import HomeostatError
 from shared.files import keep_files_private
 from shared.http.errors import DESCRIBED
@@ -64,8 +63,6 @@ class AdaptedService(Service[Any]):  # type: ignore[misc]
         self.inject_config()
         settings = InferenceSettings()
         self._adapter = BentoMLAdapter(in_front=settings.fast_path, drain=Drain(settings.drain_seconds))
-        # BentoML imports it for services that are a proxy of another server.
-        defer_package("aiohttp")
         from services.inference.bento.app_factory import AppFactory
 
         self._adapter.bentoml = AppFactory(

@@ -1,6 +1,6 @@
 """How large a count may be by chance: upper quantiles of the binomial and the Poisson distribution. Pure.
 
-As `isf` of `scipy.stats`, whose import takes the service half a second of CPU time and 20 MB; `scipy.special` has the tails.
+As `isf` of `scipy.stats`, whose import takes the service half a second of CPU time and 45 MB; `scipy.special` has the tails.
 """
 
 from __future__ import annotations
