@@ -114,7 +114,7 @@ CMD ["python", "-m", "services.drift"]
 FROM common AS service-retraining
 COPY services/__init__.py /app/services/
 COPY services/retraining /app/services/retraining
-ENV HOMEOSTAT_RETRAINING_HOST=0.0.0.0 GIT_PYTHON_REFRESH=quiet
+ENV HOMEOSTAT_RETRAINING_HOST=0.0.0.0 GIT_PYTHON_REFRESH=quiet ARROW_DEFAULT_MEMORY_POOL=system MALLOC_ARENA_MAX=2
 EXPOSE 8003
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "deploy.containers.probe", "http://127.0.0.1:8003/health/ready"]

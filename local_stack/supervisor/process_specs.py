@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BROKER = "kafka"
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+# Of retraining: Arrow's own allocator, and one for each thread, keep the memory that they once had. See loadtests/README.md.
+ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
 SOURCES = Path(__file__).resolve().parents[2]
 
 
@@ -29,6 +31,7 @@ class ProcessSpec:
 
     `needs_broker`: it is started once the topics exist. Inference does not need the broker.
     `is_core` is False for processes that only observe: no other process waits for them. `scheme` is that of its port.
+    `environment`: variables of it alone; those of the stack override them.
     """
 
     name: str
@@ -39,6 +42,7 @@ class ProcessSpec:
     needs_broker: bool = True
     is_core: bool = True
     scheme: str = "http"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def services(settings: LocalStackSettings) -> list[ProcessSpec]:
@@ -65,6 +69,7 @@ def services(settings: LocalStackSettings) -> list[ProcessSpec]:
             settings.retraining_port,
             "HOMEOSTAT_RETRAINING_PORT",
             "/health/ready",
+            environment=ALLOCATOR,
         ),
         ProcessSpec(
             "drift",

@@ -146,7 +146,9 @@ class Supervisor:
             needs_broker=False,
         )
         for spec in [broker_spec, *self._specs]:
-            self._children.append(Child(spec, environ, self._log(spec.name), settings.host))
+            self._children.append(
+                Child(spec, {**spec.environment, **environ}, self._log(spec.name), settings.host)
+            )
         for child in self._children:
             if not child.spec.needs_broker and child.spec.is_core:
                 child.start()

@@ -66,6 +66,15 @@ def test_telemetry_is_off(tmp_path: Path) -> None:
     )
 
 
+def test_retraining_allocates_as_its_image_and_its_unit(tmp_path: Path) -> None:
+    """The memory of a snapshot was measured with these variables."""
+    [found] = [spec.environment for spec in services(settings(tmp_path)) if spec.environment]
+    assert found == {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+    text = " ".join(f"{name}={value}" for name, value in found.items())
+    for file in ("Dockerfile", "deploy/systemd/homeostat-retraining.service"):
+        assert text in (SOURCES / file).read_text(), file
+
+
 def test_services_are_found_from_any_folder(tmp_path: Path) -> None:
     assert environment(settings(tmp_path), {"PYTHONPATH": "mine"})["PYTHONPATH"] == f"{SOURCES}:mine"
     assert (SOURCES / "services").is_dir()
