@@ -58,7 +58,7 @@ def test_cross_site_post_is_rejected(app: RetrainingApp, headers: dict[str, str]
         for path, ways in app.client.get("/openapi.json").json()["paths"].items()
         if "post" in ways
     ]
-    assert len(routes) == 9
+    assert len(routes) == 11
     for path in routes:
         answer = app.client.post(path, json={"actor": "ann"}, headers=headers)
         assert answer.status_code == status, path
@@ -73,7 +73,7 @@ def test_foreign_host_gets_only_metrics_and_health(app: RetrainingApp) -> None:
         for path, ways in app.client.get("/openapi.json").json()["paths"].items()
         if "get" in ways and path not in ("/metrics", "/health/live", "/health/ready")
     ]
-    assert len(closed) == 15
+    assert len(closed) == 16
     for path in closed:
         assert app.client.get(path, headers=foreign).status_code == 421, path
     for path in ("/metrics", "/health/live", "/health/ready"):
