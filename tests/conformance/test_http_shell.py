@@ -124,6 +124,7 @@ def retraining(failing: Any) -> Iterator[Server]:
         failing,
         failing,
         failing,
+        failing,
     )
     yield Server(in_memory(make_retraining(dependencies, failing)), "/decisions", "/models/toy/rollback")
 

@@ -41,7 +41,7 @@ def make_app(
         service="console",
         authenticator=dependencies.logins.authenticator,
         identify=dependencies.logins.access.identify,
-        is_delegate=dependencies.aggregator.is_delegate,
+        is_delegate=lambda name: dependencies.aggregator.is_delegate(name),
         refuse_access=_refuse,
         hosts=hosts,
         is_ready=lambda: True,

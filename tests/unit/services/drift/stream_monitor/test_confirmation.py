@@ -105,7 +105,8 @@ def office(installation: Installation) -> Office:
 def test_confirmed_drift_names_the_part_of_the_rows_that_it_comes_from(office: Office) -> None:
     columns = ordinary(2400, 3, start=minutes(30), step=timedelta(seconds=1))
     inside = np.asarray(columns["c"]) == "d"
-    columns["x"] = np.where(inside, np.asarray(columns["x"]) + 4.0, columns["x"])
+    before = np.asarray(columns["x"])
+    columns["x"] = np.where(inside, before + 4.0, before)
     office.installation.world.answer(office.manifest, 1, columns, delay=None)
     office.suspect()
     assert office.step() == 0
