@@ -14,6 +14,7 @@ from shared.access.caller import ANONYMOUS, NotPermitted, authenticated_name, is
 from shared.errors import InvalidRequest, NotFound
 
 LONGEST: Final = timedelta(days=90)
+_NUMBERS: Final = 1 << 31
 _SHOWN = 100
 
 
@@ -136,7 +137,10 @@ def _active(connection: Connection, now: datetime) -> list[Delegation]:
 
 
 def _of(connection: Connection, number: int) -> Delegation:
-    row = connection.execute(select(delegation).where(delegation.c.id == number)).mappings().first()
+    # No database has a larger number, and SQLite's driver refuses to ask for one.
+    row = None
+    if abs(number) < _NUMBERS:
+        row = connection.execute(select(delegation).where(delegation.c.id == number)).mappings().first()
     if row is None:
         raise NotFound(f"there is no delegation {number}", hint="GET /delegations lists them")
     return Delegation.of_row(row)

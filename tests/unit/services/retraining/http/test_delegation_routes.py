@@ -129,3 +129,9 @@ def test_wrong_delegation_names_its_field(office: Office) -> None:
     for until in ("2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "2026-01-01T00:00:00"):
         status, answer = office.delegate(office.ann, until=until)
         assert (status, answer["field"]) == (422, "until")
+
+
+@pytest.mark.parametrize("number", [0, -1, 1 << 31, 1 << 63, 10**30])
+def test_number_that_no_delegation_has_is_not_found(app: RetrainingApp, number: int) -> None:
+    """Also one that a database cannot hold."""
+    app.post(f"/delegations/{number}/revoke", {"actor": "ann"}, 404)
