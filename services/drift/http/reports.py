@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Thread
 from typing import Protocol
 
 from services.drift.evaluation.columns import Column, prediction_columns, sample, sample_seed
@@ -17,7 +18,10 @@ from services.drift.windows import Span
 from shared.contracts.manifest import short
 from shared.contracts.verdict import MetricValue, Verdict, cause_key
 from shared.errors import NotFound, OperatorError
+from shared.observability.logs import get_logger
 from shared.stores.reports.report_store import Form, ReportStore, report_id
+
+_log = get_logger(__name__)
 
 MAX_COLUMNS = 30
 
@@ -45,13 +49,15 @@ class Reports:
     drawer: Drawer
     max_rows: int = 5000
     wait_seconds: float = 5.0  # of a request, for the drawer's library, and for other reports
+    draw_seconds: float = 15.0  # of a request, for its own report: with both waits, less than clients wait
 
     def __post_init__(self) -> None:
         self._drawing = Lock()
 
     def read(self, verdict_id: str, form: Form) -> str:
         """The report of a verdict. Raises NotFound; DependencyUnavailable where its window, its reference or the store cannot
-        be read; and OperatorError while the drawer's library is being loaded, or other reports are being drawn."""
+        be read; and OperatorError while the drawer's library is being loaded, or other reports are being drawn, or if this
+        one is not drawn in time. It is then drawn all the same, for a later request."""
         verdict = self.verdicts.get(verdict_id)
         kept = self._kept(verdict, form)
         if kept is not None:
@@ -59,8 +65,21 @@ class Reports:
         self.drawer.prepare(self.wait_seconds)
         if not self._drawing.acquire(timeout=self.wait_seconds):
             raise OperatorError("other reports are being drawn", hint="retry after some seconds")
+        report: Future[str] = Future()
+        Thread(target=self._draw_and_release, args=(verdict, form, report), daemon=True).start()
         try:
-            return self._kept(verdict, form) or self._drawn(verdict, form)
+            return report.result(self.draw_seconds)
+        except TimeoutError:
+            if report.done():
+                raise
+            report.add_done_callback(_log_failure)
+            raise OperatorError("the report is still being drawn", hint="retry after some seconds") from None
+
+    def _draw_and_release(self, verdict: Verdict, form: Form, report: Future[str]) -> None:
+        try:
+            report.set_result(self._kept(verdict, form) or self._drawn(verdict, form))
+        except BaseException as error:
+            report.set_exception(error)
         finally:
             self._drawing.release()
 
@@ -135,6 +154,12 @@ class Reports:
             return self.verdicts.get(cause_key(verdict.model, "inputs", verdict.version, verdict.window_end))
         except NotFound:
             return verdict
+
+
+def _log_failure(report: Future[str]) -> None:
+    """Nobody waits for this report any more: only the log tells why it was not drawn."""
+    if error := report.exception():
+        _log.warning("report_not_drawn", exc_info=error)
 
 
 def _order(verdict: Verdict, columns: tuple[Column, ...]) -> list[Column]:

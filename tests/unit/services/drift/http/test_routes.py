@@ -175,6 +175,28 @@ def test_report_is_refused_for_a_while_where_it_would_wait_long(
     assert service.client.get(path).status_code == 200
 
 
+def test_report_that_takes_long_is_drawn_for_a_later_request(
+    service: Service, released: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict, *_ = service.installation.settle()
+    path = f"/reports/{verdict.verdict_id}"
+    service.reports.draw_seconds = 0.05
+    goes_on, draw = Event(), service.drawer.draw
+
+    def draw_slowly(heading: Heading, samples: list[Sample]) -> Drawn:
+        assert goes_on.wait(30)
+        return draw(heading, samples)
+
+    monkeypatch.setattr(service.drawer, "draw", draw_slowly)
+    refused = service.client.get(path)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "is still being drawn" in refused.json()["error"]
+    service.reports.draw_seconds = 30
+    goes_on.set()
+    assert service.client.get(path).status_code == 200
+    assert len(service.drawer.drawn) == 1
+
+
 def test_a_report_shows_blamed_features_first_and_no_personal_data(
     service: Service, released: Manifest
 ) -> None:
