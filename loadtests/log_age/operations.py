@@ -6,7 +6,6 @@ python -m loadtests.log_age.operations LAKE ROWS OPERATION [PREDICTION_ID …]
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import tempfile
@@ -87,8 +86,6 @@ def main() -> None:
         work()
     cpu = (time.process_time() - begun) / repeats
     print(json.dumps({"first_s": first, "cpu_s": cpu, "peak_mib": peak_mib()}), flush=True)
-    # The readers' native threads may abort a process that ends as soon as they have done their work.
-    os._exit(0)
 
 
 def peak_mib() -> float:

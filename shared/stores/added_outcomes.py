@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from shared.stores.lake import Lake
 from shared.stores.lake_errors import raises_dependency_unavailable
+from shared.stores.tables.lake_table import LakeTable
 
 # Merging of small files, and setting rows aside: rows are moved, none is added.
 _MOVES = ("OPTIMIZE", "UPDATE")
@@ -33,8 +34,8 @@ def outcome_ids_since(lake: Lake, model: str, version: int) -> pa.ChunkedArray |
             if _DELETION in operations.values():
                 return None
             for before, after in _additions(operations, version, table.version()):
-                known = set() if before < 0 else _paths(DeltaTable(location, version=before))
-                ids += _ids_of_other_files(DeltaTable(location, version=after), known)
+                known = set() if before < 0 else _paths(LakeTable(location, version=before))
+                ids += _ids_of_other_files(LakeTable(location, version=after), known)
         except (DeltaError, FileNotFoundError):
             return None
     return pa.chunked_array(ids, pa.string())

@@ -55,6 +55,7 @@ from shared.stores.lake_scan import (
     shifted,
 )
 from shared.stores.tables.id_hours import hours_of
+from shared.stores.tables.lake_table import LakeTable
 from shared.stores.tables.table_handles import TableHandles
 
 ARRIVAL = ("received_at", "epoch", "sequence")
@@ -295,7 +296,7 @@ class Lake:
         if newest.version() == version:
             return newest
         try:
-            return DeltaTable(location, version=version)
+            return LakeTable(location, version=version)
         except DeltaError as error:
             # Raises DependencyUnavailable where the newest version cannot be opened either: then the store fails.
             self.open(location)

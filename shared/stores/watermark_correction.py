@@ -17,6 +17,7 @@ from shared.contracts.lake_schema import AFTER_MONTHS, PARTITION, SET_ASIDE
 from shared.errors import Conflict, NotFound
 from shared.stores.lake import Lake
 from shared.stores.lake_errors import raises_dependency_unavailable
+from shared.stores.tables.lake_table import LakeTable
 
 # Application transaction that counts the corrections of a table.
 _CORRECTIONS = "watermark-corrections"
@@ -77,7 +78,7 @@ def rows_set_aside(lake: Lake, location: str, time_column: str, examples: int) -
 
 def _move(location: str, partition: str, rows: str) -> int:
     for attempt in range(_ATTEMPTS):
-        table = DeltaTable(location)
+        table = LakeTable(location)
         try:
             done = table.update(
                 updates={PARTITION: partition},

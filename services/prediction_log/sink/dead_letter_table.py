@@ -21,6 +21,7 @@ from services.prediction_log.sink.table_properties import Retention, table_prope
 from shared.contracts.lake_schema import DEAD_LETTER_COLUMNS
 from shared.errors import Conflict
 from shared.stores.lake import Lake
+from shared.stores.tables.lake_table import LakeTable
 
 _TRANSACTION = "dead_letters"
 
@@ -45,7 +46,7 @@ class DeadLetterTable:
                 mode="ignore",
                 configuration=self._properties,
             )
-        handle = with_properties(DeltaTable(location), self._properties)
+        handle = with_properties(LakeTable(location), self._properties)
         stored = _stored(handle, dead_letters)
         fresh = {
             _identity(dead_letter): dead_letter

@@ -13,6 +13,8 @@ from datetime import timedelta
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
+from shared.stores.tables.lake_table import LakeTable
+
 CHECKPOINT_COMMITS = 50
 # Readers of few rows decode whole row groups; delta-rs has a million rows in one.
 ROW_GROUP_ROWS = 16_384
@@ -44,7 +46,6 @@ def with_properties(table: DeltaTable, properties: dict[str, str]) -> DeltaTable
         try:
             table.alter.set_table_properties(properties, raise_if_not_exists=True)
         except CommitFailedError:
-            return DeltaTable(
-                table.table_uri
-            )  # another sink changes them, or commits: the next start looks again
+            # Another sink changes them, or commits: the next start looks again.
+            return LakeTable(table.table_uri)
     return table

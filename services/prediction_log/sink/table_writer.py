@@ -42,6 +42,7 @@ from shared.contracts.lake_schema import (
 from shared.errors import Conflict
 from shared.stores.stream_time import StreamTime
 from shared.stores.tables.id_hours import with_id_hours
+from shared.stores.tables.lake_table import LakeTable
 from shared.stores.watermark_correction import corrections_of
 
 Check = Callable[[DeltaTable], bool]
@@ -231,7 +232,7 @@ class TableWriter:
         if self._log is None:
             if not DeltaTable.is_deltatable(self._location):
                 self._create()
-            handle = with_properties(DeltaTable(self._location), self._properties())
+            handle = with_properties(LakeTable(self._location), self._properties())
             self._log = TableLog(handle, self._statistics(), partitioned=self._partitioned)
             self._corrections = -1
             self._read_time(self._log)

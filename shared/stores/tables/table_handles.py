@@ -15,8 +15,9 @@ from threading import Lock
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
+
+from shared.stores.tables.lake_table import LakeTable, files_of
 
 # An entry of the log: when it was written, and its size.
 Entry = tuple[datetime | None, int | None]
@@ -61,8 +62,7 @@ class TableHandles:
         if not DeltaTable.is_deltatable(location):
             self._kept.pop(location, None)
             return None
-        table = DeltaTable(location)
-        files = fs.PyFileSystem(DeltaStorageHandler(location))
+        table, files = LakeTable(location), files_of(location)
         entry = _entry_of(files.get_file_info([_entry_path(table.version())])[0])
         self._kept[location] = _Kept(table, files, entry)
         return table
