@@ -1,4 +1,4 @@
-"""`homeostat verdicts dead-letters`: verdicts that retraining set aside; list, replay or discard them."""
+"""`homeostat verdicts dead-letters list`, `replay` and `discard`: verdicts that retraining set aside."""
 
 from __future__ import annotations
 
