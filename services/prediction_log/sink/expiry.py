@@ -35,7 +35,7 @@ _ARRIVAL = {PREDICTIONS: "answered_at", OUTCOMES: "received_at"}
 _DAY = timedelta(days=1)
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _RETRY_SECONDS = 60.0
-_OF_THE_STREAM = f"{PARTITION} NOT LIKE '{IMPORTED_PARTITION}%'"
+_OF_THE_STREAM = f"({PARTITION} IS NULL OR {PARTITION} NOT LIKE '{IMPORTED_PARTITION}%')"
 
 
 class Expiry:

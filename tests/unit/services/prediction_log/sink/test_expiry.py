@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from services.prediction_log.sink.expiry import has_rows_before
 from services.prediction_log.sink.table_writer import TableWriter
-from shared.contracts.lake_schema import SOURCE
+from shared.contracts.lake_schema import PARTITION, SOURCE
 from shared.contracts.topics import OUTCOMES, PREDICTIONS
 from shared.messaging.arrow import CONTENT_TYPE, outcomes_batch, predictions_batch, to_bytes
 from shared.messaging.events import Event
@@ -55,6 +55,16 @@ def test_rows_are_deleted_when_they_have_been_there_long_enough(filled: Any, ahe
     append_rows(filled.spool, 4, 2)
     filled.drain()
     assert left(filled) == (2, 0), "the table takes rows as before"
+
+
+def test_rows_without_partition_are_deleted_too(filled: Any, ahead: list[timedelta]) -> None:
+    place = filled.lake.predictions("flights")
+    rows = DeltaTable(place).to_pyarrow_table()
+    without = rows.set_column(rows.column_names.index(PARTITION), PARTITION, pa.nulls(4, pa.string()))
+    write_deltalake(place, without, mode="append")
+    ahead.append(31 * DAY + timedelta(hours=1))
+    filled.drain()
+    assert DeltaTable(place).to_pyarrow_dataset().count_rows() == 0
 
 
 def put_import(log: Any, writer: str) -> None:
