@@ -81,9 +81,7 @@ class VerdictDeadLetters:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(self._folder / f"{name}.json", orjson.dumps(document))
-            kept = sorted(
-                self._folder.glob("*.json"), key=lambda path: path.lstat().st_mtime_ns, reverse=True
-            )
+            kept = sorted(self._folder.glob("*.json"), key=_written, reverse=True)
             for old in kept[MAX_LETTERS:]:
                 old.unlink(missing_ok=True)
         except OSError as error:
@@ -123,6 +121,14 @@ class VerdictDeadLetters:
             except NotFound:  # another file, or removed meanwhile
                 continue
         return sorted(found, key=lambda one: (one.refused_at, one.message.offset), reverse=True)
+
+
+def _written(path: Path) -> int:
+    """When a file was written; one that a request removed meanwhile is the oldest."""
+    try:
+        return path.lstat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _claims(value: bytes) -> tuple[str, str]:

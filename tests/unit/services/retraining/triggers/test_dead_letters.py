@@ -85,3 +85,14 @@ def test_record_that_cannot_be_kept_stops_nothing(tmp_path: Path) -> None:
     large = VerdictDeadLetters(tmp_path / "large", Clock())
     large.add(message(1, b"x" * (MAX_VALUE_BYTES + 1)), "it failed")
     assert large.newest_first() == []
+
+
+def test_one_that_is_removed_meanwhile_is_no_failure(
+    letters: VerdictDeadLetters, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a request that discards it while the next one comes."""
+    found = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [*found(folder, pattern), folder / "gone.json"])
+    letters.add(message(1), "it failed")
+    assert "verdict_not_kept" not in capsys.readouterr().out
+    assert len(letters.newest_first()) == 1
