@@ -61,7 +61,7 @@ def test_rows_without_partition_are_deleted_too(filled: Any, ahead: list[timedel
     place = filled.lake.predictions("flights")
     rows = DeltaTable(place).to_pyarrow_table()
     without = rows.set_column(rows.column_names.index(PARTITION), PARTITION, pa.nulls(4, pa.string()))
-    write_deltalake(place, without, mode="append")
+    write_deltalake(place, without, mode="overwrite")
     ahead.append(31 * DAY + timedelta(hours=1))
     filled.drain()
     assert DeltaTable(place).to_pyarrow_dataset().count_rows() == 0

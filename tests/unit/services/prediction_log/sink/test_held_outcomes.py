@@ -186,6 +186,39 @@ def test_outcome_that_another_sink_stores_meanwhile_is_not_lost(
     assert (sorted(values), outcomes(log)) == ([[0.0], [1.0]], [])
 
 
+def test_outcome_that_comes_while_others_are_found_right_is_looked_at_again(
+    log: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted then: how far the table is settled is all that is stored."""
+    append_rows(log.spool, 5, 1)
+    append_outcomes(log.spool, 5, 1)
+    log.drain()
+    other, _ = log.new_sink(group="other")
+    clock.ahead = HOLD + timedelta(hours=2)
+    came = list[bool]()
+
+    def late(*arguments: Any) -> Any:
+        found = unmatched_outcomes(*arguments)
+        if not came:
+            came.append(True)
+            log.spool.append_outcomes(
+                model="flights", received_at=datetime.now(UTC), prediction_ids=["9"], values=[0.0], observed_at=[NOON]
+            )  # fmt: skip
+            log.shipper.step()
+            for _ in range(3):
+                other.step()
+        return found
+
+    monkeypatch.setattr("services.prediction_log.sink.held_outcomes.unmatched_outcomes", late)
+    monkeypatch.setattr("services.prediction_log.sink.held_outcomes._RETRY_SECONDS", 0.0)
+    for _ in range(3):
+        log.drain()
+        clock.ahead += timedelta(hours=1)
+    letters = [one for one in log.dead_letters() if one["reason"] == "unknown_prediction"]
+    values = [from_bytes(one["value"], columns=OUTCOME_COLUMNS)["value"].to_pylist() for one in letters]
+    assert (came, values, outcomes(log)) == ([True], [[0.0]], ["5"])
+
+
 def test_dead_letters_are_of_one_writer_and_of_bounded_size() -> None:
     row = {
         "prediction_id": "p", "value": 1.0, "observed_at": NOON, "received_at": NOON, "writer": "a", "epoch": 1,
