@@ -133,6 +133,14 @@ def test_other_bodies_have_no_plan(raw: bytes) -> None:
     assert plan_of(raw, servable(2)) is None
 
 
+@pytest.mark.parametrize("rows", [[[1, 2]], [[1, 2]] * 3])
+@pytest.mark.parametrize("again", ['"model"', '"mod\\u0065l"', '"model" '])
+def test_body_that_repeats_a_name_has_no_plan(rows: list[Any], again: str) -> None:
+    raw = body(rows)
+    assert plan_of(raw, servable(2)) is not None
+    assert plan_of(b"{" + again.encode() + b':"other",' + raw[1:], servable(2)) is None
+
+
 def test_only_models_of_one_list_have_plans() -> None:
     assert plan_of(body([[1, 2]]), servable(2)) is not None
     assert plan_of(body([[[1, 2]]]), servable(1, 2)) is None
