@@ -23,7 +23,7 @@ from shared.models.training.training_process import Interrupted
 OpenModel = Callable[[Path, LoopSpec, str], AbstractContextManager[ModelRunner]]
 
 # The gate has two models open at a time.
-_SHARE_OF_AVAILABLE = 0.4
+SHARE_OF_AVAILABLE = 0.4
 _MODULE = "shared.models.isolation"
 _MEMORY = "HOMEOSTAT_RETRAINING_MODEL_MEMORY_BYTES"
 _SECONDS = "HOMEOSTAT_RETRAINING_MODEL_SECONDS"
@@ -48,7 +48,7 @@ class IsolatedModels:
             _MODULE,
             seconds=self._seconds,
             memory_bytes=self._memory_bytes,
-            share_of_available=_SHARE_OF_AVAILABLE,
+            share_of_available=SHARE_OF_AVAILABLE,
         )
         try:
             with process.load(path.name, path, {"threads": 1}, _wording(doing), self._check_stopped) as (

@@ -19,6 +19,9 @@ from docs.reference.settings import all_settings
 from local_stack.kafka.config_files import BrokerFiles, properties
 from local_stack.settings import LocalStackSettings
 from local_stack.supervisor.process_specs import services as local_services
+from services.retraining.isolated_models import SHARE_OF_AVAILABLE
+from services.retraining.launchers.training_places import TrainingPlaces
+from services.retraining.settings import RetrainingSettings
 from shared.access.api_key import KEY_TEXT
 from tests.containers.composition import (
     BROKERS,
@@ -556,6 +559,24 @@ def test_a_big_version_can_be_given_room(name: str) -> None:
     page = (ROOT / "docs/containers.md").read_text(encoding="utf-8")
     assert "`VERSION_SPACE`" in page
     assert "`INFERENCE_MEMORY`" in page
+
+
+def test_trainings_and_a_model_fit_into_the_limit() -> None:
+    service, unit = SERVICES["retraining"], {"m": 1 << 20, "g": 1 << 30}
+    [space] = re.findall(r"/tmp:size=(\d+)g", " ".join(service["tmpfs"]))
+    limit = int(service["mem_limit"][:-1]) * unit[service["mem_limit"][-1]]
+    settings = RetrainingSettings(_env_file=None)
+    together = int(service["environment"]["HOMEOSTAT_RETRAINING_TRAINING_TOTAL_MEMORY_BYTES"])
+    # The service itself peaks at 448 MiB, in a snapshot of ten million rows.
+    left = limit - int(space) * unit["g"] - 512 * unit["m"]
+    assert settings.model_memory_bytes == 0
+    assert together + SHARE_OF_AVAILABLE * left <= left
+    # The templates' training commands need less than 512 MiB, and declare nothing.
+    places = TrainingPlaces(settings.runs_at_once, together)
+    assert places.memory_of(0) >= 512 * unit["m"]
+    waiting = [(f"run-{number}", places.memory_of(0)) for number in range(settings.runs_at_once)]
+    assert len(places.admit(waiting, {})) == settings.runs_at_once
+    assert places.admit([("another", places.memory_of(0))], {"large": places.memory_of(8 << 30)}) == []
 
 
 def test_no_password_has_a_default() -> None:
