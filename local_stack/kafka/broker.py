@@ -104,7 +104,10 @@ class Broker:
             finally:
                 broker.stop(grace_s=RECORDING_S)
         if process is None or process.returncode < 0:
-            raise OperatorError("the broker that records its classes was killed")
+            raise OperatorError(
+                "the broker that records its classes was killed",
+                hint="free memory; the next start tries again",
+            )
 
     def _format(self) -> subprocess.CompletedProcess[str]:
         cluster = self.files.cluster_id or new_cluster_id()

@@ -19,7 +19,10 @@ def use_broker(bootstrap: str, *, timeout_s: float) -> None:
     try:
         _write_and_read(bootstrap, topics.VERDICTS.name, timeout_s)
     except KafkaError as error:
-        raise DependencyUnavailable(f"the broker at {bootstrap} did not keep a record: {error!r}") from error
+        raise DependencyUnavailable(
+            f"the broker at {bootstrap} did not keep a record: {error!r}",
+            hint="nothing to do: the next start tries again",
+        ) from error
 
 
 def _write_and_read(bootstrap: str, name: str, timeout_s: float) -> None:
