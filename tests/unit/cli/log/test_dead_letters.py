@@ -168,7 +168,7 @@ def test_rows_that_are_refused_again_are_said_to_be(log: Log, monkeypatch: pytes
     log.drain()
     put(log, to_bytes(batch(3, 3)))
     with monkeypatch.context() as remaining:
-        remaining.setattr(table_writer, "_fit", lambda rows, known: "the column has another type")
+        remaining.setattr(table_writer, "fit", lambda rows, known: "the column has another type")
         log.drain()
         first = by_reason(log)["schema"]
         said = replay_by_command(log, monkeypatch).stdout
