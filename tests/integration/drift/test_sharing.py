@@ -15,6 +15,7 @@ from tests.unit.services.drift.world import World, minutes, ordinary
 
 SHARED = {"HOMEOSTAT_DRIFT_SHARED": "true"}
 OWNED = "homeostat_drift_owned_shards"
+READ = "homeostat_drift_stream_last_poll_timestamp_seconds"
 # A model of each partition of the topic.
 MODELS = ("shared_a", "shared_b", "shared_c")
 
@@ -36,6 +37,9 @@ def test_killed_process_is_taken_over_and_no_window_is_judged_twice_or_lost(
         feeds = {model: make(model) for model in MODELS}
         processes = {"first": start(kafka_broker.bootstrap, **SHARED)}
         eventually(lambda: processes["first"].metrics().get(OWNED) == 8, "the first has every shard")
+        # New records are read from where the topic ends when the shards are taken over: not before the next whole poll.
+        owned_at = time.time() + 1
+        eventually(lambda: processes["first"].metrics().get(READ, 0) > owned_at, "the first reads")
         for feed in feeds.values():
             feed.send(ordinary(200, 2))
         eventually(lambda: all(judge_of(processes, model) for model in MODELS), "the first counts all")
