@@ -33,12 +33,11 @@ delegations = typer.Typer(
 
 @delegations.command(epilog="Example: homeostat delegations create bob --for 7d --model parcels")
 def create(
-    name: Annotated[
-        str, typer.Argument(help="Who approves in your place: the name of an API key, or that of a token.")
-    ],
+    name: Annotated[str, typer.Argument(help="Name of the API key or token that may approve in your place.")],
     lasts: Annotated[str, typer.Option("--for", help="For how long, at most 90d, such as 12h or 7d.")],
     model: Annotated[
-        str, typer.Option(help="Only runs of this model. Default: of all.", autocompletion=complete_model)
+        str,
+        typer.Option(help="Only runs of this model. Default: of all models.", autocompletion=complete_model),
     ] = "",
     note: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
     actor: Actor = "",
@@ -46,7 +45,7 @@ def create(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """Delegate your approvals. Needs a key with the scope approve; the delegate's own key needs no scope for it.
+    """Delegate your approvals. Needs a key with the scope approve; the delegate's key or token needs no scope.
 
     A run that you requested yourself cannot be approved in your place. It ends early if your key is revoked or expires.
     """
@@ -67,12 +66,12 @@ def create(
 
 @delegations.command("list", epilog="Example: homeostat delegations list --all")
 def list_delegations(
-    every: Annotated[bool, typer.Option("--all", help="Also show those that have ended.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show delegations that have ended.")] = False,
     home: StackHome = None,
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """List who approves in whose place, newest first."""
+    """List delegations of approvals, newest first."""
     with command_output(as_json) as output:
         with _retraining(output, home, retraining_url) as (client, _):
             found = items(client.get("/delegations", limit=1000), "delegations")
@@ -90,7 +89,7 @@ def revoke(
     retraining_url: RetrainingUrl = "",
     as_json: Json = False,
 ) -> None:
-    """End a delegation now. Who gave it can, and anybody with the scope admin."""
+    """End a delegation now. Only its creator and people with the scope admin can."""
     with command_output(as_json) as output:
         with _retraining(output, home, retraining_url, actor) as (client, who):
             ended = client.post(f"/delegations/{number}/revoke", {"actor": who})

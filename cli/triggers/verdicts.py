@@ -39,7 +39,7 @@ _DETAIL = 80
 def list_dead_letters(
     home: StackHome = None, retraining_url: RetrainingUrl = "", as_json: Json = False
 ) -> None:
-    """List verdicts whose handling failed for a minute, or ended retraining three times, newest first, with the reason."""
+    """List verdicts whose handling failed for a minute or crashed retraining three times, newest first, with the reason."""
     with command_output(as_json) as output:
         with _retraining(find_home(home, retraining_url, note=output.note), retraining_url) as retraining:
             found = items(retraining.get(_PATH), "dead_letters")
@@ -63,7 +63,7 @@ def list_dead_letters(
 def replay(
     letter: Letter, home: StackHome = None, retraining_url: RetrainingUrl = "", as_json: Json = False
 ) -> None:
-    """Handle a verdict again, and print the decision. If that fails, it stays. One that ended retraining may end it again."""
+    """Handle a verdict again and print the decision. If this fails, it is kept. One that crashed retraining may do so again."""
     with command_output(as_json) as output:
         with _retraining(find_home(home, retraining_url, note=output.note), retraining_url) as retraining:
             decided: dict[str, Any] = retraining.post(f"{_PATH}/{letter}/replay", {})
@@ -75,7 +75,7 @@ def replay(
 def discard(
     letter: Letter, home: StackHome = None, retraining_url: RetrainingUrl = "", as_json: Json = False
 ) -> None:
-    """Delete a verdict that was set aside. The next window has a verdict of its own."""
+    """Delete a verdict that was set aside. The next window produces a new verdict."""
     with command_output(as_json) as output:
         with _retraining(find_home(home, retraining_url, note=output.note), retraining_url) as retraining:
             done = retraining.post(f"{_PATH}/{letter}/discard", {})

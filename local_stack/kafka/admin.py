@@ -45,7 +45,7 @@ def wait_for_broker(
         if time.monotonic() >= ends and found:
             raise DependencyUnavailable(
                 f"{found} of {count} brokers are in the cluster at {bootstrap} after {deadline_s:.0f} s",
-                hint="start the others, or set HOMEOSTAT_KAFKA_REPLICATION to the number of brokers at most",
+                hint="start the missing brokers, or lower HOMEOSTAT_KAFKA_REPLICATION to the number of brokers",
             )
         if time.monotonic() >= ends:
             raise DependencyUnavailable(

@@ -112,7 +112,7 @@ def _run(run: Run) -> ActionItem:
         kind="run",
         title=f"{run.model}: {'a retraining is suggested' if suggested else 'a new version awaits approval'}",
         sentence=run.gate.reason if run.gate and not suggested else run.reason,
-        hint=f"without an answer it ends at {clock(run.approval_expires_at)}"
+        hint=f"without an answer, the run ends at {clock(run.approval_expires_at)}"
         if run.approval_expires_at
         else "",
         since=run.state_changed_at,

@@ -150,6 +150,6 @@ def _bytes(text: str | None) -> bytes | None:
 
 def _unknown(name: str) -> NotFound:
     return NotFound(
-        f"there is no verdict {name[:80]} that was set aside",
+        f"there is no dead letter {name[:80]} of a verdict",
         hint="homeostat verdicts dead-letters list",
     )

@@ -108,8 +108,8 @@ def _delegator(
     ]
     if not held:
         raise NotPermitted(
-            f"{name} lacks the scope approve, and nobody who has it has delegated approvals of {run.model} to {name} now",
-            hint="somebody with the scope approve can: `homeostat delegations create NAME`",
+            f"{name} lacks the scope approve, and no valid delegation lets {name} approve runs of {run.model}",
+            hint="ask somebody with the scope approve to run `homeostat delegations create NAME`",
         )
     others = [one for one in held if not is_requester(requester, one)]
     if not others:

@@ -99,7 +99,7 @@ class Delegations:
             if not may_be_others and authenticated_name(found.delegator) != authenticated_name(actor):
                 raise NotPermitted(
                     f"delegation {number} was given by {found.delegator}",
-                    hint="only who gave it, or somebody with the scope admin, can revoke it",
+                    hint="only its creator or somebody with the scope admin can revoke it",
                 )
             if found.is_active(now):
                 ending = update(delegation).where(delegation.c.id == number)

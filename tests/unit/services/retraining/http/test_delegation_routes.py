@@ -51,7 +51,7 @@ def test_delegate_answers_in_the_place_of_another(office: Office) -> None:
     office.delegate(office.ann, model="another")
     status, answer = office.answer("reject", office.bob)
     assert status == 403
-    assert f"delegated approvals of {MODEL} to bob" in answer["error"]
+    assert f"no valid delegation lets bob approve runs of {MODEL}" in answer["error"]
     status, given = office.delegate(office.ann, note="on leave")
     assert (status, given["notes"]) == (201, [])
     assert [one["note"] for one in office.app.get("/status")["delegations"]] == ["", "on leave"]
