@@ -168,7 +168,7 @@ class DriftMetrics:
         )
         self.shards = Gauge(
             "homeostat_drift_owned_shards",
-            "Shards of models, of 8, that this process judges; where processes share the models, 8 over all of them.",
+            "Shards of models that this process judges, out of 8; processes that share the models own 8 together.",
             registry=registry,
         )
         self.failures = Counter(

@@ -59,8 +59,8 @@ class DriftSettings(BaseSettings):
     )
     shared: bool = Field(
         False,
-        description="Whether several drift processes share the models as members of one consumer group. They need the same "
-        "`HOMEOSTAT_HOME` on a file system with locks, and all of them this setting.",
+        description="Whether several drift processes share the models as members of one consumer group. All of "
+        "them need this setting and the same `HOMEOSTAT_HOME`, on a file system with locks.",
     )
     publish_retry_seconds: float = Field(
         1.0,

@@ -79,8 +79,8 @@ class SinkSettings(BaseSettings):
     keep_days: float = Field(
         0.0,
         ge=0,
-        description="Days after which predictions and outcomes are deleted from the lake, by when they arrived or were "
-        "imported; 0 keeps them. Runs keep the rows that their version was trained on.",
+        description="Days after which predictions and outcomes are deleted from the lake, counted from their arrival or "
+        "import; 0 keeps them. Runs keep the rows that their version was trained on.",
     )
     log_hours: float = Field(
         1.0,

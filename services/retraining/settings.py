@@ -49,8 +49,8 @@ class RetrainingSettings(BaseSettings):
     maximum_models: int = Field(
         1000,
         ge=1,
-        description="Maximum number of models with a release. Deploying the first version of another one is refused; the models "
-        "that exist are not affected. Inference, drift and their metrics grow with this number.",
+        description="Maximum number of models with a release. Deploying the first version of another model is refused; "
+        "existing models are not affected. Inference, drift and their metrics grow with this number.",
     )
     project_roots: str = Field(
         "",
@@ -122,8 +122,8 @@ class RetrainingSettings(BaseSettings):
     kubernetes_pending_seconds: float = Field(
         1800.0,
         gt=0,
-        description="Seconds that the pod of such a job may wait for a node and its image; then the job is deleted, and the run "
-        "fails.",
+        description="Seconds that the pod of a Kubernetes job may wait for a node and its image; then the job is deleted, and "
+        "the run fails.",
     )
     reference_rows: int = Field(
         20_000, ge=100, le=20_000, description="Maximum number of rows in a version's reference.parquet."

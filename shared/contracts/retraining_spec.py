@@ -151,8 +151,8 @@ class Retraining(Section):
     )
     approval_timeout: Length | None = Field(
         None,
-        description="How long a run waits for a person's approval, to start or to be promoted, by the clock; then it ends as "
-        "`refused` (`approval_expired`), and another run can begin. Default: no limit.",
+        description="How long a run waits for a person's approval to start or to be promoted, in wall-clock time; then it ends "
+        "as `refused` (`approval_expired`), and another run can begin. Default: no limit.",
     )
 
     @field_validator("environment")

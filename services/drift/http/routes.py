@@ -108,7 +108,7 @@ def make_routes(dependencies: Dependencies) -> APIRouter:
 
     @routes.get("/reports/{verdict_id}", response_class=HTMLResponse)
     def report(verdict_id: str) -> Response:
-        """The report as a web page, rendered on the first request; 503 if that takes too long: retry then."""
+        """The report as a web page, rendered on the first request; 503 if rendering takes too long: retry later."""
         return HTMLResponse(dependencies.reports.read(verdict_id, "html"))
 
     @routes.get("/reports/{verdict_id}/report.json")

@@ -58,12 +58,12 @@ def add_dead_letter_routes(
 
     @router.get("/verdicts/dead-letters")
     def dead_letters() -> Response:
-        """Verdicts whose handling failed or crashed the service time after time, newest first, with the reason."""
+        """Verdicts whose handling failed or crashed the service repeatedly, newest first, with the reason."""
         return json_response({"dead_letters": [one.to_json() for one in deps.dead_letters.newest_first()]})
 
     @router.post("/verdicts/dead-letters/{letter}/replay")
     def replay(letter: str, caller: By) -> Response:
-        """Handle such a verdict again, with all checks; returns the decision. It stays if that fails: 409 says why.
+        """Handle a dead letter again, with all checks; returns the decision. If this fails, it is kept, and 409 says why.
 
         If handling it ended the process, it may do so again.
         """
@@ -84,7 +84,7 @@ def add_dead_letter_routes(
 
     @router.post("/verdicts/dead-letters/{letter}/discard")
     def discard(letter: str, caller: By) -> Response:
-        """Delete such a verdict. The next window produces the next one."""
+        """Delete a dead letter. The next window produces a new verdict."""
         found = deps.dead_letters.read(letter)
         deps.dead_letters.remove(letter)
         _log.info("dead_letter_discarded", id=letter, cause_id=found.verdict_id, actor=caller.name)

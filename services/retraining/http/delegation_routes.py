@@ -48,7 +48,7 @@ def add_delegation_routes(router: APIRouter, deps: DelegationDependencies) -> No
 
     @router.post("/delegations", status_code=201, openapi_extra=body_of(NewDelegation))
     def delegate(document: Document, caller: By) -> Response:
-        """Let another person or program approve and reject runs in your place, until a time; of one model or of all.
+        """Let another person or program approve and reject runs in your place, until a given time, for one model or all.
 
         It ends early when you lose the scope. `notes`: what to know, such as that no API key has the delegate's name.
         """
@@ -74,7 +74,7 @@ def add_delegation_routes(router: APIRouter, deps: DelegationDependencies) -> No
 
     @router.get("/delegations")
     def delegations(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
-        """Who approves in whose place: delegations, newest first, also those that have ended."""
+        """Delegations of approvals, newest first, including those that have ended."""
         now = deps.clock()
         return json_response(
             {"delegations": [one.to_json(now) for one in deps.ledger.delegations.newest(limit)]}
@@ -82,7 +82,7 @@ def add_delegation_routes(router: APIRouter, deps: DelegationDependencies) -> No
 
     @router.post("/delegations/{number}/revoke", openapi_extra=body_of(Revocation))
     def revoke(number: int, document: Document, caller: By) -> Response:
-        """End a delegation now; the first revocation counts. 403 for who did not give it, except with the scope admin."""
+        """End a delegation now; the first revocation counts. 403 unless the caller created it or has the scope admin."""
         actor = caller.actor(parse_model(Revocation, document).actor)
         ended = deps.ledger.delegations.revoke(
             number, actor, now=deps.clock(), may_be_others=Scope.ADMIN in caller.scopes

@@ -236,15 +236,15 @@ def make_router(deps: RouteDependencies) -> APIRouter:
     def approve(run_id: str, document: Document, caller: By) -> Response:
         """Approve a run: start a suggested one, or promote one that passed the gate; 409 if it does not await approval.
 
-        403 for who requested it, except with the scope admin. Who lacks the scope approves in the place of a person who delegated
-        it, who must not have requested the run either.
+        403 if the caller requested it, except with the scope admin. A caller without the scope needs a delegation from a person
+        who has not requested the run.
         """
         actor = caller.actor(parse_model(Answer, document).actor)
         return described(deps.controller.approve(run_id, actor, authority_of(caller)))
 
     @router.post("/runs/{run_id}/reject", openapi_extra=body_of(Answer))
     def reject(run_id: str, document: Document, caller: By) -> Response:
-        """Reject a run; 409 if it does not await approval. Without the scope, in the place of a person who delegated it."""
+        """Reject a run; 409 if it does not await approval. A delegation replaces the scope."""
         actor = caller.actor(parse_model(Answer, document).actor)
         return described(deps.controller.reject(run_id, actor, authority_of(caller)))
 
