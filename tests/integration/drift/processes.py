@@ -92,17 +92,24 @@ def release(world: World, model: str, **changes: object) -> Manifest:
     return manifest
 
 
-def published(broker: Broker, model: str, count: int) -> list[tuple[Verdict, dict[str, str]]]:
-    """The records about a model on the topic, once there are `count`, with their headers."""
+def published(
+    broker: Broker, model: str, count: int, *, after_kill: bool = False
+) -> list[tuple[Verdict, dict[str, str]]]:
+    """The records about a model on the topic, once there are `count`, with their headers.
+
+    `after_kill`: equal records count once, since a verdict that was published but not marked as such is published again.
+    """
     consumer = KafkaConsumer(
         VERDICTS.name, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", group_id=None
     )
     found: list[tuple[Verdict, dict[str, str]]] = []
+    seen: set[bytes] = set()
 
     def poll() -> bool:
         for records in consumer.poll(timeout_ms=200).values():
             for record in records:
-                if record.key == model.encode():
+                if record.key == model.encode() and not (after_kill and record.value in seen):
+                    seen.add(record.value)
                     headers = {name: value.decode() for name, value in record.headers}
                     found.append((Verdict.model_validate(orjson.loads(record.value)), headers))
         return len(found) >= count

@@ -167,7 +167,7 @@ def test_killed_service_raises_the_same_alarms(
             if model == "killed" and number == 1:
                 drift.end(signal.SIGKILL)
                 drift = start(kafka_broker.bootstrap)
-        records = [verdict for verdict, _ in published(kafka_broker, model, 2)]
+        records = [verdict for verdict, _ in published(kafka_broker, model, 2, after_kill=True)]
         found[model] = [
             (one.state, one.window_start, one.window_end, one.rows, one.top_drifted_features, one.scores)
             for one in records
