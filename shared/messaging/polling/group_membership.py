@@ -58,8 +58,9 @@ class GroupMembership:
         """The partitions assigned now; None while no broker answers, or the topic does not exist."""
         try:
             client = self._connection.open()
-            # Joining takes several round trips; a member with partitions only shows that it is alive.
-            client.poll(timeout_ms=10 if client.assignment() else 500, max_records=1)
+            # Joining takes several round trips, also for a member that has partitions: kafka-python 3.0 drops the result of a
+            # join that ends between two polls and joins again, so that short polls may never see their new partitions.
+            client.poll(timeout_ms=500, max_records=1)
             assigned = client.assignment()
             if assigned:
                 client.pause(*assigned)
