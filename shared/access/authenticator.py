@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from shared.access.api_key import KEY_TEXT, ApiKey
-from shared.access.caller import ANONYMOUS, NOBODY, Caller, KeysNotAtHand, Unauthenticated
+from shared.access.caller import ANONYMOUS, NOBODY, TOKEN_PREFIX, Caller, KeysNotAtHand, Unauthenticated
 from shared.access.grant import Grant, Permission
 from shared.access.key_file import KeyFile, key_file_path
 from shared.access.loopback import is_loopback
@@ -104,12 +104,12 @@ class Authenticator:
     def has_scope(self, name: str, scope: Scope) -> bool:
         """Whether who has that name still has a scope, as far as is known here. Raises OperatorError.
 
-        A name that an API key has had is judged by its valid keys. Another one is that of a token, whose scopes are known with
-        the token only: it counts as having it where tokens are accepted.
+        The name of a key is judged by its valid keys; that of a token, whose scopes are known with the token only, counts as
+        having it where tokens are accepted.
         """
-        keys = self._keys.named(name)
-        if not keys:
+        if name.startswith(TOKEN_PREFIX):
             return self.tokens is not None
+        keys = self._keys.named(name)
         now = self._now()
         return any(scope in key.scopes and not key.problem(now) for key in keys)
 

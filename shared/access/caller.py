@@ -12,6 +12,8 @@ from shared.errors import CallerError, DependencyUnavailable, InvalidRequest
 
 # Brackets mark the part of a recorded name that was authenticated.
 MAXIMUM_NAME: Final = 100
+# Before the name of a token's holder. No API key has a colon in its name.
+TOKEN_PREFIX: Final = "oidc:"
 
 
 def is_actor_name(text: str) -> bool:

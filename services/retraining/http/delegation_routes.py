@@ -12,7 +12,7 @@ from services.retraining.http.document import Document
 from services.retraining.http.request_bodies import NewDelegation, Revocation
 from services.retraining.ledger.ledger import Ledger
 from shared.access.authenticator import Authenticator
-from shared.access.caller import Caller
+from shared.access.caller import TOKEN_PREFIX, Caller
 from shared.access.scope import Scope
 from shared.http.access_check import caller_of
 from shared.http.json_body import described as body_of
@@ -69,7 +69,7 @@ def add_delegation_routes(router: APIRouter, deps: DelegationDependencies) -> No
             model=given.model or "(all)",
             ends_at=given.ends_at.isoformat(),
         )
-        notes = [] if deps.authenticator.has_key(given.delegate) else [_no_key(given.delegate)]
+        notes = _notes(given.delegate, deps.authenticator)
         return json_response({"delegation": given.to_json(deps.clock()), "notes": notes}, 201)
 
     @router.get("/delegations")
@@ -91,5 +91,10 @@ def add_delegation_routes(router: APIRouter, deps: DelegationDependencies) -> No
         return json_response({"delegation": ended.to_json(deps.clock())})
 
 
-def _no_key(name: str) -> str:
-    return f"no API key is named {name}: only a token with that name can use this delegation"
+def _notes(delegate: str, authenticator: Authenticator) -> list[str]:
+    """What keeps the delegate from using it, as far as is known here."""
+    if delegate.startswith(TOKEN_PREFIX):
+        return [] if authenticator.tokens else ["no identity provider is set: tokens are not accepted"]
+    if authenticator.has_key(delegate):
+        return []
+    return [f"no API key is named {delegate}, and names of tokens begin with {TOKEN_PREFIX}"]

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import jwt
 
-from shared.access.caller import Caller, Unauthenticated, is_actor_name
+from shared.access.caller import TOKEN_PREFIX, Caller, Unauthenticated, is_actor_name
 from shared.access.oidc.grants import Grants
 from shared.access.oidc.provider import Provider
 from shared.access.oidc.settings import OidcSettings
@@ -24,8 +24,6 @@ from shared.errors import OperatorError
 ASYMMETRIC: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-# Names of people never look like those of API keys, which have no colon.
-NAME_PREFIX: Final = "oidc:"
 _TYPES = frozenset({"", "jwt", "at+jwt", "application/at+jwt"})
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HINT = "get a new token from the identity provider, or use an API key"
@@ -90,12 +88,12 @@ class OidcTokenVerifier:
         """The caller that an access token names. Raises Unauthenticated, KeysNotAtHand, DependencyUnavailable."""
         claims = self.claims_of(token, self.audience)
         name = claims.get(self._name_claim)
-        if not isinstance(name, str) or not name.strip() or not is_actor_name(f"{NAME_PREFIX}{name}"):
+        if not isinstance(name, str) or not name.strip() or not is_actor_name(f"{TOKEN_PREFIX}{name}"):
             raise Unauthenticated(
                 f"the claim {self._name_claim} of the token is no name",
                 hint="HOMEOSTAT_OIDC_NAME_CLAIM names a claim with at most 95 characters, without parentheses",
             )
-        return Caller(f"{NAME_PREFIX}{name}", self._grants.scopes_of(claims))
+        return Caller(f"{TOKEN_PREFIX}{name}", self._grants.scopes_of(claims))
 
     def claims_of(self, token: str, audience: str) -> dict[str, Any]:
         """The claims of a token of this provider for an audience. Raises as `verify` does."""

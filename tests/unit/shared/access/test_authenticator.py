@@ -119,12 +119,14 @@ def test_scope_of_a_name_is_that_of_its_valid_keys(setup: Setup) -> None:
     assert not authenticator.has_scope("ann", Scope.APPROVE)
     setup.now += timedelta(hours=1)
     assert not authenticator.has_scope("ann", Scope.READ)
-    # Nobody can have a name without a key, unless tokens are accepted.
+    # Nobody can have a name without a key, unless tokens are accepted and it is that of a token.
     assert not authenticator.has_key("bob")
     assert not authenticator.has_scope("bob", Scope.READ)
+    assert not authenticator.has_scope("oidc:bob", Scope.READ)
     authenticator.tokens = NoTokens()
-    assert authenticator.has_scope("bob", Scope.READ)
+    assert authenticator.has_scope("oidc:bob", Scope.READ)
     assert not authenticator.has_scope("ann", Scope.READ)
+    assert not authenticator.has_scope("bob", Scope.READ), "a key that was removed from the file is no token"
 
 
 class NoTokens:

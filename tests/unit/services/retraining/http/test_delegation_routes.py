@@ -83,7 +83,7 @@ def test_delegation_ends_with_the_key_of_its_giver(office: Office) -> None:
         for key_id in [one.key_id for one in keys.values() if one.name == "ann"]:
             del keys[key_id]
 
-    # Until the service has seen it. A delegator without any key is unknown, and no identity provider could know them.
+    # Until the service has seen it.
     wait_for(lambda: office.post("/delegations", office.ann)[0] == 401, 10, "the key to be forgotten")
     assert office.answer("approve", office.bob)[0] == 403
     assert office.app.get(f"/runs/{office.run}")["state"] == "suggested"
@@ -121,7 +121,10 @@ def test_delegate_cannot_delegate_or_do_anything_else(office: Office) -> None:
 
 def test_wrong_delegation_names_its_field(office: Office) -> None:
     assert office.delegate(office.ann, "carol")[1]["notes"] == [
-        "no API key is named carol: only a token with that name can use this delegation"
+        "no API key is named carol, and names of tokens begin with oidc:"
+    ]
+    assert office.delegate(office.ann, "oidc:carol")[1]["notes"] == [
+        "no identity provider is set: tokens are not accepted"
     ]
     for delegate in ("ann", "anonymous", "bob (local)"):
         status, answer = office.delegate(office.ann, delegate)
@@ -129,6 +132,9 @@ def test_wrong_delegation_names_its_field(office: Office) -> None:
     for until in ("2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "2026-01-01T00:00:00"):
         status, answer = office.delegate(office.ann, until=until)
         assert (status, answer["field"]) == (422, "until")
+    for days, expected in ((91, 422), (89, 201)):
+        until = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+        assert office.delegate(office.ann, until=until)[0] == expected
 
 
 @pytest.mark.parametrize("number", [0, -1, 1 << 31, 1 << 63, 10**30])
