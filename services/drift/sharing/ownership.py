@@ -87,6 +87,13 @@ class SharedModels:
         with self._changed:
             return frozenset(self._locks) - self._leaving
 
+    def claimed(self) -> frozenset[int]:
+        """The shards that stream detection takes, or has: from now on they wait for `streamed` before they are given up."""
+        with self._changed:
+            owned = frozenset(self._locks) - self._leaving
+            self._streamed |= owned
+            return owned
+
     def streamed(self, shards: frozenset[int]) -> None:
         """Stream detection holds the state of these shards, and of no others."""
         with self._changed:

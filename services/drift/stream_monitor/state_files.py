@@ -24,7 +24,7 @@ class StateFiles(Protocol):
         ...
 
     def parts(self) -> frozenset[int]:
-        """The parts that this process should hold now."""
+        """The parts that this process should hold now: none of them is handed over before `held` leaves it out."""
         ...
 
     def held(self, parts: frozenset[int]) -> None:
@@ -85,7 +85,7 @@ class ShardFiles:
 
     def parts(self) -> frozenset[int]:
         """The shards of this process."""
-        return self._models.shards()
+        return self._models.claimed()
 
     def held(self, parts: frozenset[int]) -> None:
         """See `StateFiles`."""

@@ -240,3 +240,26 @@ def test_unchanged_shard_is_stored_seldom(tmp_path: Path) -> None:
     seconds[0] += UNCHANGED_SECONDS
     replica.step()
     assert set(positions().values()) == {1}
+
+
+def test_shard_that_leaves_while_it_is_taken_over_is_stored_before_it_is_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Membership and stream detection are threads: a snapshot is read while the group decides anew."""
+    first, second = (Replica(tmp_path, FakeBroker(), [0.0]) for _ in range(2))
+    alpha, load = frozenset({OWN["alpha"]}), snapshots.load
+
+    def decided_anew(path: Path) -> snapshots.Snapshot | None:
+        first.models.follow(frozenset(), 0.0)
+        second.models.follow(alpha, 0.0)
+        return load(path)
+
+    first.models.follow(alpha, 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "load", decided_anew)
+        first.monitor.parts.follow()
+    assert not second.models.shards(), "two processes would have the state"
+    first.monitor.parts.follow()
+    first.models.follow(frozenset(), 0.0)
+    second.models.follow(alpha, 0.0)
+    assert second.models.shards() == alpha
