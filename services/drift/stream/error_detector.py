@@ -13,8 +13,9 @@ inequality the power of a factor has an expectation of at most 1, too.
 
 The sum stops at its threshold, so what an error would add beyond A is never used. Where losses are errors, the other branch gets
 it: if the next error would cross A, no error multiplies the sum by a factor above the bet's, with which the expectation, of the
-sum cut off at A, is what it was before (Fischer, Ramdas 2024, "Improving the (approximate) sequential probability ratio test by
-avoiding overshoot"). It grows with the probability of an error, so m is the worst case here, too.
+sum cut off at A, is what it was before: the sequential boosting of likelihood ratios (L. Fischer, A. Ramdas, Improving Wald's
+(approximate) sequential probability ratio test by avoiding overshoot, arXiv 2410.16076, 2024), here for the Shiryaev-Roberts sum,
+whose expectation grows by 1 a row. It grows with the probability of an error, so m is the worst case here, too.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ class ErrorDetector:
         starts = np.cumsum(np.vstack([np.ones(RATIOS.size), 1 / products[:-1]]), axis=0)
         sums = products * (self._sums + starts)
         total = sums @ WEIGHTS
-        if self._redistributes and (total.max() + 1) * self._factors.max() >= self.rows_between_alarms:
+        highest = max(float(total.max()), float(self._sums @ WEIGHTS))  # after a row, or before the first one
+        if self._redistributes and (highest + 1) * self._factors.max() >= self.rows_between_alarms:
             sums = self._redistributed(losses)
             total = sums @ WEIGHTS
         above = np.flatnonzero(total >= self.rows_between_alarms)

@@ -90,6 +90,16 @@ def test_blocks_of_errors_equal_row_by_row() -> None:
     assert alarm.row <= general.row
 
 
+def test_first_row_of_a_part_is_as_any_other() -> None:
+    """After twelve errors the next one would cross the threshold; the row without one gets what would be cut off."""
+    losses = np.array([1.0] * 12 + [0.0])
+    whole, parts = (ErrorDetector(0.1, 2.4e6, errors=True) for _ in range(2))
+    assert whole.add(losses) is None
+    assert parts.add(losses[:12]) is None
+    assert parts.add(losses[12:]) is None
+    assert parts.evidence == pytest.approx(whole.evidence)
+
+
 def test_errors_are_zero_or_one() -> None:
     with pytest.raises(ValueError, match="0 or 1"):
         ErrorDetector(0.1, 1e6, errors=True).add(np.array([0.0, 0.5]))
