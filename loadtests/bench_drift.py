@@ -137,8 +137,8 @@ def _errors(size: Size) -> list[str]:
     rows = errors.SHORT_CLEAN_ROWS if size is SHORT else errors.CLEAN_ROWS
     false, most = errors.count_false_alarms(rows), errors.most_false_alarms(rows)
     print(
-        f"error rate 10 %, one false alarm per 10^6 labelled rows: {false} in {rows} rows without a change; more than "
-        f"{most} would be too many to be chance ({errors.CHANCE:.0%})"
+        f"error rate 10 %, one false alarm per 10^6 labelled rows: {false} in {rows} rows without a change; "
+        f"more than {most} would show a higher rate"
     )
     missed = [f"false alarms of the error detector: {false}"] if false > most else []
     for rate, slowest in errors.MAXIMUM_ROWS.items():

@@ -39,7 +39,7 @@ def measure_errors(rate: float, *, runs: int, seed: int = 19) -> ErrorResult:
 
 def most_false_alarms(rows: int) -> int:
     """More false alarms than that show a rate above the stated one (Poisson, one-sided). By design the rate is the stated one, so
-    that their number is above the expected one about every other time.
+    their number is above the expected one in about two of five runs.
 
     >>> most_false_alarms(5_000_000), most_false_alarms(20_000_000)
     (9, 28)
