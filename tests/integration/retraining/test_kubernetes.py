@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from typing import Any
 
 import pytest
@@ -111,10 +111,14 @@ def test_pod_that_never_started_fails_the_run(
 def test_job_that_no_node_takes_fails_the_run(cluster: FakeCluster, installation: Installation) -> None:
     """It would wait without end: the deadline of a pod counts from its start."""
     cluster.unschedulable = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    stop = Event()
+    bound = Timer(30, stop.set)
+    bound.start()
     with pytest.raises(
         TrainingFailed, match="not started within 0.2 s: Unschedulable: 0/3 nodes are available"
     ):
-        trained(installation, launcher(installation, pending_seconds=0.2), "pending", KUBERNETES)
+        trained(installation, launcher(installation, pending_seconds=0.2), "pending", KUBERNETES, stop=stop)
+    bound.cancel()
     assert cluster.jobs == {}
 
 
