@@ -7,12 +7,14 @@ where a scan stops early; a thread that then calls Python ends the process with 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
-from pyarrow import dataset as ds
 from pyarrow import fs
+
+if TYPE_CHECKING:  # it imports pandas, which the services do not need at their start
+    from pyarrow import dataset as ds
 
 
 class LakeTable(DeltaTable):
